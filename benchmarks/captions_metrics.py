@@ -131,7 +131,7 @@ def ours(captions: Captions) -> Timed:
     scores = caption_scores(
         candidates, [[ptb.ptb_tokenise(text) for text in texts] for texts in captions[1]]
     )
-    return time.perf_counter() - began, [scores[name] / 100 for name in NAMES]
+    return time.perf_counter() - began, [getattr(scores, name) / 100 for name in NAMES]
 
 
 def others(captions: Captions, python: str) -> Timed:

@@ -290,7 +290,7 @@ def storages(options: argparse.Namespace) -> None:
         kept = np.mean(
             [len(np.intersect1d(a, b)) / len(a) for a, b in zip(order.T, best.T, strict=True)]
         )
-        r1 = [f"{result[way]['r1']:.2f}" for way in ("image_to_text", "text_to_image")]
+        r1 = [f"{way.r1:.2f}" for way in (result.image_to_text, result.text_to_image)]
         rows.append(
             [storage, f"{(stored.nbytes + scales.nbytes) / len(stored):.0f}", *r1, f"{kept:.4f}"]
         )

@@ -132,7 +132,7 @@ class Tables:
         }
 
     def score(self, captions: list[list[str]]) -> Numbers:
-        return caption_scores(captions, caption_words(self.dataset))
+        return caption_scores(captions, caption_words(self.dataset)).by_name()
 
 
 def measure(options: argparse.Namespace) -> dict[str, list[Numbers]]:

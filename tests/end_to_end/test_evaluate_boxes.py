@@ -71,7 +71,7 @@ def test_grounding(command: Command, boxed: Path, tiny_pack: Path) -> None:
     assert (ended.status, ended.err) == (0, "")
     (found,) = ended.json()
     assert found == json.loads(
-        json.dumps(evaluate_classes(regiontalk.load(tiny_pack), read_boxes(boxed)))
+        json.dumps(evaluate_classes(regiontalk.load(tiny_pack), read_boxes(boxed)).to_json())
     )
     signature = found["signature"]
     assert (signature["pack"], signature["pack_sha256"]) == ("tiny", Pack.load(tiny_pack).checksum)
@@ -172,7 +172,7 @@ def test_naming(command: Command, boxed: Path, tiny_pack: Path) -> None:
     assert (ended.status, ended.err) == (0, "")
     (found,) = ended.json()
     assert found == json.loads(
-        json.dumps(evaluate_naming(regiontalk.load(tiny_pack), read_boxes(boxed), 1))
+        json.dumps(evaluate_naming(regiontalk.load(tiny_pack), read_boxes(boxed), 1).to_json())
     )
     text = command("evaluate", "regions", boxed).out
     for part in ("full frame on crop", "dog", "person", "all, micro", "boxes: 12"):
@@ -350,7 +350,7 @@ def test_search(command: Command, boxed: Path, tiny_pack: Path) -> None:
     assert (ended.status, ended.err) == (0, "")
     (found,) = ended.json()
     assert found == json.loads(
-        json.dumps(evaluate_search(regiontalk.load(tiny_pack), read_boxes(boxed)))
+        json.dumps(evaluate_search(regiontalk.load(tiny_pack), read_boxes(boxed)).to_json())
     )
     assert found["unknown_classes"] == {"sheep": 4}
     assert {label: each["photos"] for label, each in found["by_class"].items()} == {

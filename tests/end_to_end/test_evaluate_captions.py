@@ -57,7 +57,7 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
 
 def expected(split_words: Callable[[str], list[str]]) -> dict[str, float]:
     truths = [[split_words(text) for text in texts] for texts in TRUTHS]
-    return caption_scores([split_words(text) for text in WRITTEN], truths)
+    return caption_scores([split_words(text) for text in WRITTEN], truths).by_name()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The bootstrap."""
+"""The bootstrap, and what is printed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regiontalk.evaluation.results import draw, draws, interval
+from regiontalk.evaluation.results import draw, draws, interval, printed
 
 
 @given(st.integers(1, 30), st.integers(0, 99))
@@ -43,3 +43,12 @@ def test_draws_are_seeded() -> None:
 
 def test_the_middle_95_percent() -> None:
     assert interval(np.arange(41)) == pytest.approx([1, 39])
+
+
+def test_only_numbers_are_rounded_and_the_signature_is_not() -> None:
+    numbers = {"a": 1 / 3, "b": None, "c": {"word": "dog", "photos": 2, "edges": (0.12345, 1)}}
+    assert printed({"beta": 1 / 3}, **numbers) == {
+        "a": 0.3333,
+        "c": {"word": "dog", "photos": 2, "edges": [0.1235, 1]},
+        "signature": {"beta": 1 / 3},
+    }

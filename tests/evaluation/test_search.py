@@ -1,13 +1,15 @@
-"""R-precision of class names: by hand, against a plain loop, and ties."""
+"""R-precision of class names: by hand, against a plain loop, and ties; the result as JSON."""
 
 from __future__ import annotations
+
+import json
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regiontalk.evaluation.search import r_precision
+from regiontalk.evaluation.search import SearchedClass, SearchResult, r_precision
 
 
 def test_by_hand() -> None:
@@ -31,3 +33,12 @@ def test_it_equals_a_plain_loop(photos: list[tuple[int, bool]]) -> None:
     first = ranked[: int(relevant.sum())]
     expected = sum(right for _, right in first) / len(first)
     assert r_precision(scores[None], relevant[None])[0] == pytest.approx(expected)
+
+
+def test_a_result_to_json() -> None:
+    by_class = {"dog": SearchedClass("dog", 3, 2 / 3)}
+    result = SearchResult(2 / 3, 0.5, by_class, {"emu": 1}, {"ties": "lost"})
+    assert json.dumps(result.to_json()) == (
+        '{"r_precision": 0.6667, "chance": 0.5, "by_class": {"dog": {"word": "dog", "photos": 3, '
+        '"r_precision": 0.6667}}, "unknown_classes": {"emu": 1}, "signature": {"ties": "lost"}}'
+    )

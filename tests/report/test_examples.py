@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from regiontalk.alignment.score import pad
 from regiontalk.data import BoxedPhoto
 from regiontalk.evaluation.grounding.metric import Query
+from regiontalk.evaluation.results import Reporting
+from regiontalk.evaluation.retrieval.metric import RetrievalResult
 from regiontalk.evaluation.retrieval.ranks import MatrixScores, rank
 from regiontalk.evaluation.retrieval.run import Retrieved
 from regiontalk.report.examples import (
@@ -58,9 +60,10 @@ def found() -> Retrieved:
     photo_of = np.arange(8) // 2
     matrix = (regions[:, 0] @ np.concatenate(sentences).T).astype(np.float32)
     captions = [f"caption {n}" for n in range(8)]
+    ranks = [rank(MatrixScores(matrix, photo_of))]
     return Retrieved(
-        {},
-        [rank(MatrixScores(matrix, photo_of))],
+        RetrievalResult.of(ranks, {}, Reporting()),
+        ranks,
         "max",
         regions,
         np.ones(4, int),
@@ -92,7 +95,8 @@ def test_a_right_one_beyond_the_first_is_shown_too() -> None:
     sentences = [np.ones((1, 1), np.float32)] * 8
     matrix = np.repeat(np.arange(8, dtype=np.float32)[:, None], 8, axis=1)
     ranks = rank(MatrixScores(matrix, np.arange(8)))
-    found = Retrieved({}, [ranks], "max", vectors, counts, ["a"] * 8, sentences, np.arange(8))
+    result = RetrievalResult.of([ranks], {}, Reporting())
+    found = Retrieved(result, [ranks], "max", vectors, counts, ["a"] * 8, sentences, np.arange(8))
     (question,) = sentences_ask(found, [1])
     assert [each.number for each in question.first] == [7, 6, 5, 4, 3, 1]
     assert question.first[-1] == Found(place=7, number=1, score=1.0, right=True)

@@ -50,7 +50,7 @@ def test_from_photos_to_a_pack_that_finds_and_describes_them(
     sentences = [caption for each in train_set.photos for caption in each.captions[::2]]
     photo_of = np.repeat(np.arange(len(photos)), 2)
     found = retrieval(model.score(photos, sentences), photo_of)
-    assert found["image_to_text"]["r1"] > 90 and found["text_to_image"]["r1"] > 70
+    assert found.image_to_text.r1 > 90 and found.text_to_image.r1 > 70
     captions = [caption.text for caption in model.caption(model.look(photos))]
     names = [each.file.stem.split("_") for each in train_set.photos]
     right = [

@@ -216,4 +216,4 @@ def test_photos_alike_in_all_they_are_said_to_show_find_each_other() -> None:
     found = retrieval(
         without_shared(values, np.arange(3), ["a dog", "a dog", "a dog"]), np.arange(3)
     )
-    assert found["image_to_text"]["r1"] == found["text_to_image"]["r1"] == 100
+    assert found.image_to_text.r1 == found.text_to_image.r1 == 100

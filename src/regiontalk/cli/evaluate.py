@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 import typer
 
@@ -17,6 +17,7 @@ from regiontalk.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from regiontalk.data import Dataset
     from regiontalk.evaluation.results import Progress, Reporting
+    from regiontalk.evaluation.retrieval.metric import RetrievalResult
 
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object: the numbers and how they came about.")
@@ -180,7 +181,7 @@ def retrieval(
 
 def _saved_retrieval(
     given: dict[str, str], reporting: Reporting, progress: Progress
-) -> dict[str, Any]:
+) -> RetrievalResult:
     """Retrieval metrics of another system's files; `given` maps flags to values."""
     from regiontalk.evaluation.retrieval.saved import (
         SIMILARITIES,
@@ -261,12 +262,24 @@ def writable_file(flag: str, name: str) -> Path:
     return target
 
 
-def show(
-    result: dict[str, Any], text: Callable[[dict[str, Any]], str], as_json: bool, report: Report
-) -> None:
+class Result(Protocol):
+    """Numbers of an evaluation with a signature."""
+
+    @property
+    def signature(self) -> Mapping[str, Any]:
+        """Settings and origin of the numbers."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As printed."""
+
+
+R = TypeVar("R", bound=Result)
+
+
+def show(result: R, text: Callable[[R], str], as_json: bool, report: Report) -> None:
     """Print a result, after the warnings of its signature."""
-    warn(result["signature"])
-    report.json(result) if as_json else report.result(text(result))
+    warn(result.signature)
+    report.json(result.to_json()) if as_json else report.result(text(result))
 
 
 def warn(signature: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from regiontalk.cli.console import ending
-from regiontalk.cli.evaluate import JsonOption, Sampling, read_captioned, show, warn, writable_file
+from regiontalk.cli.evaluate import JsonOption, Sampling, read_captioned, show, writable_file
 from regiontalk.cli.options import BeamOption, ModelOptions, flags, refuse
 from regiontalk.errors import ConfigError, DataError
 
@@ -257,15 +257,14 @@ def regions(
             if neighbours is not None or dense_how is not None:
                 has = f"{data.path} has names of classes only"
                 raise ConfigError(f"--neighbours and --dense compare captions, and {has}")
-            result = evaluate_naming(options.load(), found, beam, chosen, report.bar)
-            text = naming_text
+            named = evaluate_naming(options.load(), found, beam, chosen, report.bar)
+            show(named, naming_text, as_json, report)
         else:
             lenders = None if neighbours is None else _captioned(neighbours, options.max_pixels)
             result = evaluate_region_captions(
                 options.load(), found, beam, lenders, dense_how, chosen, report.bar
             )
-            text = region_captions_text
-        show(result, text, as_json, report)
+            show(result, region_captions_text, as_json, report)
 
 
 def search(
@@ -367,8 +366,7 @@ def certainty(
             )
         asked = SENTENCE if sentence is None else sentence
         result = evaluate_certainty(options.load(), found, asked, chosen, report.bar)
-        warn(result.signature)
-        report.json(result.to_json()) if as_json else report.result(certainty_text(result))
+        show(result, certainty_text, as_json, report)
         if target is not None:
             _draw_reliability(target, result)
 

@@ -17,7 +17,6 @@ from regiontalk.cli.evaluate import (
     per_caption_file,
     read_captioned,
     show,
-    warn,
 )
 from regiontalk.cli.evaluate_boxes import BoxedData
 from regiontalk.cli.options import BeamOption, ModelOptions, refuse
@@ -147,7 +146,8 @@ mine.jsonl photos/
         found = evaluate_caption_files(files, reporting)
         for note in found.notes:
             warn_user(printable(f"note: {note}"))
-        report.json(found.together) if as_json else report.result(captions_text(found.together))
+        result = found.result
+        report.json(result.to_json()) if as_json else report.result(captions_text(result))
         if target is not None:  # last: no numbers are lost if it fails
             write_each(target, found.each)
 
@@ -306,8 +306,7 @@ def objects(
         else:
             written = read["--captions"]
         result = evaluate_objects(boxed, written, read.get("--human"), counted, chosen, reporting)
-        warn(result.signature)
-        report.json(result.to_json()) if as_json else report.result(objects_text(result))
+        show(result, objects_text, as_json, report)
         if target is not None:  # last: no numbers are lost if it fails
             write_each(target, result.each)
 

@@ -7,132 +7,108 @@ from typing import TYPE_CHECKING, Any
 
 from regiontalk.cli.console import photo_count, printable
 from regiontalk.cli.text import columns, folded
+from regiontalk.evaluation import titles
 from regiontalk.evaluation.grounding.metric import METHODS, METRICS
 from regiontalk.evaluation.objects.metric import NAMES
+from regiontalk.evaluation.retrieval.metric import WAYS
 
 if TYPE_CHECKING:
+    from regiontalk.evaluation.captions.metric import CaptionResult
     from regiontalk.evaluation.certainty.run import CertaintyResult
+    from regiontalk.evaluation.grounding.class_names import AskedClasses
+    from regiontalk.evaluation.grounding.metric import GroundingIntervals, GroundingScores
+    from regiontalk.evaluation.grounding.run import GroundingResult
     from regiontalk.evaluation.objects.metric import ClassScores, ObjectScores
     from regiontalk.evaluation.objects.run import ObjectResult
+    from regiontalk.evaluation.regions.run import NamingResult, RegionCaptionResult
+    from regiontalk.evaluation.retrieval.metric import RetrievalResult
+    from regiontalk.evaluation.search import SearchResult
 
-_RANKING = {
-    "r1": "R@1",
-    "r5": "R@5",
-    "r10": "R@10",
-    "median_rank": "median rank",
-    "mean_rank": "mean rank",
-}
-_CAPTION_SCORES = {
-    **{f"bleu{n}": f"BLEU-{n}" for n in range(1, 5)},
-    "rouge_l": "ROUGE-L",
-    "cider_d": "CIDEr-D",
-    "cider_plain": "CIDEr, plain",
-    "meteor": "METEOR",
-    "spice": "SPICE",
-}
-_GROUNDING_TITLES = dict(zip(METRICS, ("pointing", "R@1", "R@5", "R@10"), strict=True))
-_GROUNDING = {
-    "words": "words, the first that the pack knows for each class",
-    "difficult": "the difficult of these: small things in photos that hold another class",
-    "synonyms": "all known synonyms of each class, averaged",
-    "phrases": "phrases, any of their boxes",
-    "phrases_merged": "phrases, the box around all their boxes",
-}
-_REGION_CAPTION_SCORES = {
-    "bleu1": "BLEU-1",
-    "bleu2": "BLEU-2",
-    "bleu3": "BLEU-3",
-    "bleu4": "BLEU-4",
-    "cider": "CIDEr",
-    "cider_d": "CIDEr-D",
-    "meteor": "METEOR",
-    "rouge_l": "ROUGE-L",
-}
-_OBJECT_TITLES = dict(zip(NAMES, ("CHAIRi", "CHAIRs", "main thing named", "recall"), strict=True))
-_OBJECT_ROWS = {
-    "captions": "captions",
-    "boxes_or_people": "the same, against boxes and people",
-    "human": "people",
-}
 _OBJECT_COUNTS = ("photos", "captions", "mentions", "wrong")
 _NONE = "-"
 
 
-def retrieval_text(result: dict[str, Any]) -> str:
+def retrieval_text(result: RetrievalResult) -> str:
     """Recalls as in the paper's tables, each with its interval if there is one."""
-    intervals = result.get("interval", {})
-    rows = [["", *_RANKING.values()]]
-    for way in ("image_to_text", "text_to_image"):
-        cells = [
-            number_text(result[way][name], intervals.get(way, {}).get(name)) for name in _RANKING
-        ]
+    rows = [["", *titles.RANKING.values()]]
+    for way in WAYS:
+        scores, edges = getattr(result.scores, way), getattr(result.interval, way, {})
+        cells = [number_text(getattr(scores, name), edges.get(name)) for name in titles.RANKING]
         rows.append([way.replace("_", " "), *cells])
-    table = columns(rows)
-    rsum = number_text(result["rsum"], intervals.get("rsum"))
-    return "\n".join([*table, f"rsum {rsum}", *signature_lines(result["signature"])])
+    rsum = number_text(result.scores.rsum, getattr(result.interval, "rsum", None))
+    return "\n".join([*columns(rows), f"rsum {rsum}", *signature_lines(result.signature)])
 
 
-def captions_text(result: dict[str, Any]) -> str:
+def captions_text(result: CaptionResult) -> str:
     """The scores of captions, each with its interval if there is one."""
-    intervals = result.get("interval", {})
+    scores = result.scores.by_name()
     rows = [
-        [title, number_text(result[name], intervals.get(name))]
-        for name, title in _CAPTION_SCORES.items()
-        if name in result
+        [title, number_text(scores[name], result.interval.get(name))]
+        for name, title in titles.CAPTIONS.items()
+        if name in scores
     ]
-    return "\n".join([*columns(rows), *signature_lines(result["signature"])])
+    return "\n".join([*columns(rows), *signature_lines(result.signature)])
 
 
-def grounding_text(result: dict[str, Any]) -> str:
+def grounding_text(result: GroundingResult) -> str:
     """The model and the baselines, micro and macro; then each class."""
     lines: list[str] = []
-    for key, title in _GROUNDING.items():
-        if key in result:
+    for key, title in titles.QUERIES_IN_FULL.items():
+        if key in result.scores:
             lines += [
                 folded("", title),
-                *_grounding_table(result[key]),
-                *_spread(result.get("interval", {}).get(key)),
+                *_grounding_table(result.scores[key]),
+                *_spread(result.interval.get(key)),
                 "",
             ]
-    main = result["words"] if "words" in result else result["phrases"]
-    lines += [f"{'':>20} {'pointing':>9} {'R@1':>6}   {'whole photo':>11} {'R@1':>6}"]
-    for label, table in main["by_class"].items():
-        model, photo = table["model"], table["whole_photo"]
+    main = result.scores["phrases" if result.asked is None else "words"]
+    pointing, recall, *_ = titles.GROUNDING.values()
+    lines += [f"{'':>20} {pointing:>9} {recall:>6}   {'whole photo':>11} {recall:>6}"]
+    for label, table in main.by_class.items():
+        model, photo = table.model, table.whole_photo
         numbers = (
-            f"{model['pointing']:9.1f} {model['recall1']:6.1f}   {photo['pointing']:11.1f} "
-            f"{photo['recall1']:6.1f}"
+            f"{model.pointing:9.1f} {model.recall1:6.1f}   {photo.pointing:11.1f} "
+            f"{photo.recall1:6.1f}"
         )
-        row, asked = f"{printable(label):>20} {numbers}", _asked_with(result, label)
-        lines.append(folded(f"{row}   ", asked) if asked else row)
-    for label, photos in result.get("unknown_classes", {}).items():
-        why = f"not asked for: the pack knows no word for it ({photo_count(photos)})"
-        lines.append(folded(f"{printable(label):>20} ", why))
-    for label, photos in result.get("rare_classes", {}).items():
-        lines.append(
-            folded(f"{printable(label):>20} ", f"not asked for: too rare ({photo_count(photos)})")
-        )
-    if "aligned_words" in result:
-        lines.append(
-            f"words by their alignment: pointing {result['aligned_words']['pointing']:.1f}"
-        )
-    return "\n".join([*lines, *signature_lines(result["signature"])])
+        row = f"{printable(label):>20} {numbers}"
+        if result.asked is not None:
+            asked = result.asked.classes[label]
+            row = folded(f"{row}   ", f"{asked.word} ({photo_count(asked.photos)})")
+        lines.append(row)
+    if result.asked is not None:
+        lines += _not_asked(result.asked)
+    if result.aligned_words is not None:
+        lines.append(f"words by their alignment: pointing {result.aligned_words.pointing:.1f}")
+    return "\n".join([*lines, *signature_lines(result.signature)])
 
 
-def search_text(result: dict[str, Any]) -> str:
+def _not_asked(classes: AskedClasses) -> list[str]:
+    """Classes that no photo was asked for, and why."""
+    why = {
+        "the pack knows no word for it": classes.unknown_classes,
+        "too rare": classes.rare_classes,
+    }
+    return [
+        folded(f"{printable(label):>20} ", f"not asked for: {reason} ({photo_count(photos)})")
+        for reason, labels in why.items()
+        for label, photos in labels.items()
+    ]
+
+
+def search_text(result: SearchResult) -> str:
     """R-precision of each class's name, and the mean over classes."""
     lines = [f"{'R-precision':>20} {'':>8} {'photos':>7}  searched for"]
-    for label, found in result["by_class"].items():
+    for label, found in result.by_class.items():
         lines.append(
-            f"{printable(label):>20} {found['r_precision']:8.2f} {found['photos']:7}  "
-            f"{found['word']}"
+            f"{printable(label):>20} {found.r_precision:8.2f} {found.photos:7}  {found.word}"
         )
-    for label, photos in result["unknown_classes"].items():
+    for label, photos in result.unknown_classes.items():
         why = f"not searched for: the pack knows no word for it ({photo_count(photos)})"
         lines.append(folded(f"{printable(label):>20} ", why))
     lines.append(
-        f"{'mean of classes':>20} {result['r_precision']:8.2f}     by chance {result['chance']:.2f}"
+        f"{'mean of classes':>20} {result.r_precision:8.2f}     by chance {result.chance:.2f}"
     )
-    return "\n".join([*lines, *signature_lines(result["signature"])])
+    return "\n".join([*lines, *signature_lines(result.signature)])
 
 
 def certainty_text(result: CertaintyResult) -> str:
@@ -151,90 +127,76 @@ def certainty_text(result: CertaintyResult) -> str:
     return "\n".join([*lines, *signature_lines(result.signature)])
 
 
-def naming_text(result: dict[str, Any]) -> str:
+def naming_text(result: NamingResult) -> str:
     """Shares of boxes whose caption names their class."""
-    region, full = result["region"], result["full_frame_on_crop"]
+    region, full = result.region, result.full_frame_on_crop
     lines = [f"{'class named, %':>20} {'region':>8} {'full frame on crop':>19} {'boxes':>7}"]
-    for label, boxes in result["boxes_by_class"].items():
-        numbers = f"{region['by_class'][label]:8.1f} {full['by_class'][label]:19.1f} {boxes:7}"
+    for label, boxes in result.boxes_by_class.items():
+        numbers = f"{region.by_class[label]:8.1f} {full.by_class[label]:19.1f} {boxes:7}"
         lines.append(f"{printable(label):>20} {numbers}")
     lines += [
-        f"{f'all, {way}':>20} {region[way]:8.1f} {full[way]:19.1f}" for way in ("micro", "macro")
+        f"{'all, micro':>20} {region.micro:8.1f} {full.micro:19.1f}",
+        f"{'all, macro':>20} {region.macro:8.1f} {full.macro:19.1f}",
+        f"{'named another only':>20} {region.another:8.1f} {full.another:19.1f}",
+        f"{'different words':>20} {region.distinct_words:8} {full.distinct_words:19}",
+        f"{'words a caption':>20} {region.mean_words:8.1f} {full.mean_words:19.1f}",
     ]
-    lines.append(f"{'named another only':>20} {region['another']:8.1f} {full['another']:19.1f}")
-    lines.append(
-        f"{'different words':>20} {region['distinct_words']:8} {full['distinct_words']:19}"
-    )
-    lines.append(f"{'words a caption':>20} {region['mean_words']:8.1f} {full['mean_words']:19.1f}")
-    if "times_full_frame" in result:
-        lines.append(f"region / full frame: {result['times_full_frame']:.2f} (micro)")
-    return "\n".join([*lines, *signature_lines(result["signature"])])
+    if result.times_full_frame is not None:
+        lines.append(f"region / full frame: {result.times_full_frame:.2f} (micro)")
+    return "\n".join([*lines, *signature_lines(result.signature)])
 
 
-def region_captions_text(result: dict[str, Any]) -> str:
+def region_captions_text(result: RegionCaptionResult) -> str:
     """Scores of each captioner, as in the paper's Table 3."""
-    systems = [
-        name
-        for name in ("region", "full_frame_on_crop", "nearest_neighbour", "human")
-        if name in result
-    ]
-    shown = {key: title for key, title in _REGION_CAPTION_SCORES.items() if key in result["region"]}
+    systems = {name: scores.by_name() for name, scores in result.systems().items()}
+    shown = {
+        key: title for key, title in titles.REGION_CAPTIONS.items() if key in systems["region"]
+    }
     lines = [f"{'':>20} " + " ".join(f"{title:>8}" for title in shown.values())]
-    for name in systems:
+    for name, scores in systems.items():
+        cells = " ".join(f"{scores[key]:8.1f}" for key in shown)
+        lines.append(f"{name.replace('_', ' '):>20} {cells}")
+    dense = result.dense_captioning
+    if dense is not None:
         lines.append(
-            f"{name.replace('_', ' '):>20} "
-            + " ".join(f"{result[name][key]:8.1f}" for key in shown)
+            f"dense captioning: mAP {dense.map:.2f}, boxes alone {dense.detection_map:.2f}"
         )
-    if "dense_captioning" in result:
-        dense = result["dense_captioning"]
-        lines.append(
-            f"dense captioning: mAP {dense['map']:.2f}, boxes alone {dense['detection_map']:.2f}"
-        )
-    return "\n".join([*lines, *signature_lines(result["signature"])])
+    return "\n".join([*lines, *signature_lines(result.signature)])
 
 
-def _grounding_table(numbers: dict[str, Any]) -> list[str]:
+def _grounding_table(scores: GroundingScores) -> list[str]:
     lines = []
     # One below the other: side by side they would be wider than many terminals
-    for way in ("micro", "macro"):
-        lines.append(
-            f"{way:>16} " + " ".join(f"{title:>8}" for title in _GROUNDING_TITLES.values())
-        )
+    for way, table in (("micro", scores.micro), ("macro", scores.macro)):
+        lines.append(f"{way:>16} " + " ".join(f"{title:>8}" for title in titles.GROUNDING.values()))
         for method in METHODS:
-            cells = " ".join(f"{numbers[way][method][key]:8.1f}" for key in METRICS)
+            row = getattr(table, method)
+            cells = " ".join(f"{getattr(row, key):8.1f}" for key in METRICS)
             lines.append(f"{method.replace('_', ' '):>16} {cells}")
-    times = numbers["times_best_baseline"]
-    shown = ", ".join(f"{way} {value:.2f}" for way, value in times.items())
+    shown = ", ".join(f"{way} {value:.2f}" for way, value in scores.times_best_baseline.items())
     return [*lines, f"pointing / best baseline's: {shown or 'no baseline points right'}"]
 
 
-def _spread(interval: dict[str, Any] | None) -> list[str]:
+def _spread(interval: GroundingIntervals | None) -> list[str]:
     """The model's intervals, and those of its ratio to the best baseline."""
     if interval is None:
         return []
     lines = ["the model's 95 % intervals"]
-    for way in ("micro", "macro"):
-        numbers = {
-            title: interval[way]["model"][metric] for metric, title in _GROUNDING_TITLES.items()
-        }
+    for way, table in (("micro", interval.micro), ("macro", interval.macro)):
+        numbers = {title: table["model"][metric] for metric, title in titles.GROUNDING.items()}
         shown = [f"{title} [{low:.1f}, {high:.1f}]" for title, (low, high) in numbers.items()]
-        if way in interval["times_best_baseline"]:
-            low, high = interval["times_best_baseline"][way]
+        if way in interval.times_best_baseline:
+            low, high = interval.times_best_baseline[way]
             shown.append(f"pointing / best baseline's [{low:.2f}, {high:.2f}]")
         lines.append(f"{way:>16}  {', '.join(shown)}")
     return lines
 
 
-def _asked_with(result: dict[str, Any], label: str) -> str:
-    known = result.get("classes", {}).get(label)
-    return f"{known['word']} ({photo_count(known['photos'])})" if known else ""
-
-
 def objects_text(result: ObjectResult) -> str:
     """Scores, with intervals if there are any, then classes and the most frequent wrong words."""
-    rows = [["percent", *_OBJECT_TITLES.values(), *_OBJECT_COUNTS]]
+    rows = [["percent", *titles.OBJECTS.values(), *_OBJECT_COUNTS]]
     for name, scores in result.rows().items():
-        rows.append([_OBJECT_ROWS[name], *_cells(scores, result.interval.get(name, {}))])
+        rows.append([titles.CAPTIONS_BY[name], *_cells(scores, result.interval.get(name, {}))])
     lines = [*columns(rows), "", *columns(_classes(result.by_class))]
     if result.traced is not None:
         lines += ["", *_traced(result.traced)]

@@ -17,6 +17,7 @@ from regiontalk.errors import ConfigError
 if TYPE_CHECKING:
     from regiontalk.cli.report import PageOptions
     from regiontalk.data import BoxedDataset, Dataset, Entities
+    from regiontalk.evaluation.grounding.run import GroundingResult
     from regiontalk.evaluation.results import Reporting
     from regiontalk.model import Model
     from regiontalk.report.examples import QueryLog
@@ -106,7 +107,7 @@ def evaluation_report(
     each = _room(page, examples, dataset, None if boxed is None else boxed[0])
     model = load()
     retrieved = retrieve(model, dataset, reporting, console.bar)
-    warn(retrieved.result["signature"])
+    warn(retrieved.result.signature)
     written = write_captions(model, dataset, beam, reporting, console.bar)
     grounded = None if boxed is None else _ground(model, *boxed, reporting, console)
     album = Album(min(page.max_side, EXAMPLE_SIDE), each, console.failure, max_pixels)
@@ -170,7 +171,7 @@ def _ground(
     chosen: dict[str, Any],
     reporting: Reporting,
     console: Report,
-) -> tuple[dict[str, Any], QueryLog]:
+) -> tuple[GroundingResult, QueryLog]:
     from regiontalk.data import Entities
     from regiontalk.evaluation.grounding.class_names import SENTENCE
     from regiontalk.evaluation.grounding.run import evaluate_classes, evaluate_phrases
@@ -181,5 +182,5 @@ def _ground(
         result = evaluate_phrases(model, boxed, chosen, console.bar, queries, reporting)
     else:
         result = evaluate_classes(model, boxed, SENTENCE, chosen, console.bar, queries, reporting)
-    warn(result["signature"])
+    warn(result.signature)
     return result, queries

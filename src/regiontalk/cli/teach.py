@@ -47,14 +47,6 @@ AnywayOption = Annotated[
 ]
 
 _GOES_ON = "interrupted; the same command goes on where it was"
-_TITLES = {
-    "image_to_text_r1": "photo to text R@1",
-    "image_to_text_r5": "photo to text R@5",
-    "text_to_image_r1": "text to photo R@1",
-    "text_to_image_r5": "text to photo R@5",
-    "mean_recall": "mean of these",
-    "cider": "CIDEr",
-}
 
 
 def teach(
@@ -118,11 +110,13 @@ def _print(taught: Taught, output: str, as_json: bool, report: Report) -> None:
 def _text(taught: Taught) -> str:
     """Summary of the training data, and a table of metrics before and after."""
     from regiontalk.cli.text import columns
+    from regiontalk.evaluation import titles
 
     before, after = taught.before.numbers(), taught.after.numbers()
     rows = [["", "before", "after"]]
     rows += [
-        [title, f"{before[name]:.1f}", f"{after[name]:.1f}"] for name, title in _TITLES.items()
+        [title, f"{before[name]:.1f}", f"{after[name]:.1f}"]
+        for name, title in titles.TAUGHT.items()
     ]
     said = f"{taught.captions} caption{'' if taught.captions == 1 else 's'}"
     lines = [

@@ -9,7 +9,7 @@ Axis names: N photos, Q questions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -102,10 +102,16 @@ def interval_words(reporting: Reporting) -> str:
     )
 
 
+def printed(signature: Mapping[str, Any], **numbers: Any) -> dict[str, Any]:
+    """The object that `--json` prints: numbers that are not None, rounded, and the signature."""
+    found = {name: rounded(value) for name, value in numbers.items() if value is not None}
+    return found | {"signature": dict(signature)}
+
+
 def rounded(value: Any) -> Any:
     """Rounds numbers, nested ones in dictionaries and lists too, to the printed digits."""
     if isinstance(value, dict):
         return {name: rounded(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [rounded(each) for each in value]
-    return round(value, _DIGITS)
+    return value if isinstance(value, str) else round(value, _DIGITS)

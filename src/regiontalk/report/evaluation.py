@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from regiontalk.data import Dataset
+from regiontalk.evaluation import titles
 from regiontalk.evaluation.captions.run import Written
-from regiontalk.evaluation.grounding.metric import METHODS, METRICS
-from regiontalk.evaluation.retrieval.metric import WAYS
+from regiontalk.evaluation.grounding.metric import METHODS, GroundingTable
+from regiontalk.evaluation.grounding.run import GroundingResult
+from regiontalk.evaluation.retrieval.metric import WAYS, RetrievalResult
 from regiontalk.evaluation.retrieval.run import Retrieved
 from regiontalk.evaluation.signature import training_warning
 from regiontalk.report.examples import (
@@ -31,29 +33,6 @@ from regiontalk.report.figures import FOUND, TRUTH, Mark
 from regiontalk.report.page import page
 from regiontalk.report.recall_curve import recall_curve
 
-_RANKING = {
-    "r1": "R@1",
-    "r5": "R@5",
-    "r10": "R@10",
-    "median_rank": "median rank",
-    "mean_rank": "mean rank",
-}
-_WAY = {"image_to_text": "photo → sentence", "text_to_image": "sentence → photo"}
-_CAPTIONS = {
-    **{f"bleu{n}": f"BLEU-{n}" for n in range(1, 5)},
-    "rouge_l": "ROUGE-L",
-    "cider_d": "CIDEr-D",
-    "cider_plain": "CIDEr, plain",
-}
-_GROUNDED = {
-    "words": "Words",
-    "difficult": "Difficult ones of these",
-    "synonyms": "Synonyms, averaged",
-    "phrases": "Phrases",
-    "phrases_merged": "Phrases, the box around all their boxes",
-}
-_METRIC = {"pointing": "pointing", **{name: name.replace("recall", "R@") for name in METRICS[1:]}}
-
 
 @dataclass(frozen=True)
 class Evaluated:
@@ -68,7 +47,7 @@ class Evaluated:
     dataset: Dataset
     retrieved: Retrieved
     written: Written
-    grounded: tuple[dict[str, Any], QueryLog] | None = None
+    grounded: tuple[GroundingResult, QueryLog] | None = None
 
 
 def pictures_shown(examples: int) -> int:
@@ -94,8 +73,8 @@ def evaluation_page(title: str, found: Evaluated, album: Album, examples: int, f
         *(_grounding(*found.grounded, album, examples) if found.grounded else []),
     ]
     signatures = [
-        found.retrieved.result["signature"],
-        *([found.grounded[0]["signature"]] if found.grounded else []),
+        found.retrieved.result.signature,
+        *([found.grounded[0].signature] if found.grounded else []),
     ]
     warnings = dict.fromkeys(filter(None, map(training_warning, signatures)))
     lead = "".join(f'<p class="wrong" role="alert">{escape(warning)}</p>' for warning in warnings)
@@ -105,16 +84,10 @@ def evaluation_page(title: str, found: Evaluated, album: Album, examples: int, f
 def _retrieval(found: Evaluated, album: Album, most: int) -> list[str]:
     retrieved, (ranks,) = found.retrieved, found.retrieved.ranks
     result = retrieved.result
-    intervals = result.get("interval", {})
-    rows = [
-        [
-            _WAY[way],
-            *(_number(result[way][name], intervals.get(way, {}).get(name)) for name in _RANKING),
-        ]
-        for way in WAYS
-    ]
+    rows = [[titles.WAYS[way], *_ranking_cells(result, way)] for way in WAYS]
     curves = {
-        _WAY[way]: each for way, each in zip(WAYS, (ranks.photos, ranks.sentences), strict=True)
+        titles.WAYS[way]: each
+        for way, each in zip(WAYS, (ranks.photos, ranks.sentences), strict=True)
     }
     photo_hits, photo_misses = right_and_wrong(ranks.photos, most)
     sentence_hits, sentence_misses = right_and_wrong(ranks.sentences, most)
@@ -138,13 +111,13 @@ def _retrieval(found: Evaluated, album: Album, most: int) -> list[str]:
     misses = "Another's sentence stands first: from near misses to the furthest, evenly spaced."
     return [
         "<h2>Photos find their sentences, sentences their photo</h2>",
-        _table(["", *_RANKING.values()], rows),
+        _table(["", *titles.RANKING.values()], rows),
         (
-            f"<p>rsum {_number(result['rsum'], intervals.get('rsum'))}: "
+            f"<p>rsum {_number(result.scores.rsum, getattr(result.interval, 'rsum', None))}: "
             "the sum of the six recalls.</p>"
         ),
         f"<figure>{recall_curve(curves, len(found.dataset))}</figure>",
-        _signature(result["signature"]),
+        _signature(result.signature),
         photos("Photos that find a sentence", leads.format(*_share(ranks.photos)), photo_hits),
         photos("Photos that do not", misses, photo_misses),
         sentences(
@@ -162,10 +135,16 @@ def _retrieval(found: Evaluated, album: Album, most: int) -> list[str]:
     ]
 
 
+def _ranking_cells(result: RetrievalResult, way: str) -> list[str]:
+    scores, edges = getattr(result.scores, way), getattr(result.interval, way, {})
+    return [_number(getattr(scores, name), edges.get(name)) for name in titles.RANKING]
+
+
 def _captions(found: Evaluated, album: Album, most: int) -> list[str]:
     result, scores = found.written.result, found.written.scores.each()
-    intervals = result.get("interval", {})
-    row = [_number(result[name], intervals.get(name)) for name in _CAPTIONS]
+    numbers = result.scores.by_name()
+    shown = {name: title for name, title in titles.CAPTIONS.items() if name in numbers}
+    row = [_number(numbers[name], result.interval.get(name)) for name in shown]
     items = []
     for place in best_to_worst(scores["cider_d"], most):
         photo = found.dataset.photos[place]
@@ -174,30 +153,33 @@ def _captions(found: Evaluated, album: Album, most: int) -> list[str]:
         items.append(
             album.show(photo.file, f"Photo {photo.file.name}")
             + f'<p class="said">{escape(caption)}</p>'
-            + f"<p>CIDEr-D <b>{scores['cider_d'][place]:.1f}</b>, "
-            f"BLEU-4 {scores['bleu4'][place]:.1f}</p>"
+            + f"<p>{titles.CAPTIONS['cider_d']} <b>{scores['cider_d'][place]:.1f}</b>, "
+            f"{titles.CAPTIONS['bleu4']} {scores['bleu4'][place]:.1f}</p>"
             + "<details open><summary>what people wrote</summary><ul "
             f'class="faint">{truths}</ul></details>'
         )
     note = (
-        f"{len(items)} of {len(found.dataset)} captions by CIDEr-D, from the best to the worst, "
-        "evenly spaced."
+        f"{len(items)} of {len(found.dataset)} captions by {titles.CAPTIONS['cider_d']}, from the "
+        "best to the worst, evenly spaced."
     )
     return [
         "<h2>Captions</h2>",
-        _table(list(_CAPTIONS.values()), [row]),
-        _signature(result["signature"]),
+        _table(list(shown.values()), [row]),
+        _signature(result.signature),
         _examples("From the best caption to the worst", note, items),
     ]
 
 
-def _grounding(result: dict[str, Any], queries: QueryLog, album: Album, most: int) -> list[str]:
-    intervals = result.get("interval", {})
+def _grounding(result: GroundingResult, queries: QueryLog, album: Album, most: int) -> list[str]:
     tables = [
-        f"<div><h3>{escape(_GROUNDED[kind])}, {average} average</h3>"
-        f"{_grounding_table(result[kind][average], intervals.get(kind, {}).get(average, {}))}</div>"
-        for kind in _GROUNDED
-        if kind in result
+        f"<div><h3>{escape(title)}, {average} average</h3>"
+        + _grounding_table(
+            getattr(result.scores[kind], average),
+            getattr(result.interval.get(kind), average, {}),
+        )
+        + "</div>"
+        for kind, title in titles.QUERIES.items()
+        if kind in result.scores
         for average in ("micro", "macro")
     ]
     right, wrong = queries.right_and_wrong(most)
@@ -208,7 +190,7 @@ def _grounding(result: dict[str, Any], queries: QueryLog, album: Album, most: in
     return [
         "<h2>Words find their boxes</h2>",
         f'<div class="tables">{"".join(tables)}</div>',
-        _signature(result["signature"]),
+        _signature(result.signature),
         _examples(
             "The best region's centre lies in a true box",
             note,
@@ -219,19 +201,21 @@ def _grounding(result: dict[str, Any], queries: QueryLog, album: Album, most: in
 
 
 def _grounding_table(
-    table: Mapping[str, Mapping[str, float]], intervals: Mapping[str, Mapping[str, Sequence[float]]]
+    table: GroundingTable, intervals: Mapping[str, Mapping[str, Sequence[float]]]
 ) -> str:
     rows = [
         [
             method.replace("_", " "),
             *(
-                _number(table[method][metric], intervals.get(method, {}).get(metric))
-                for metric in _METRIC
+                _number(
+                    getattr(getattr(table, method), metric), intervals.get(method, {}).get(metric)
+                )
+                for metric in titles.GROUNDING
             ),
         ]
         for method in METHODS
     ]
-    return _table(["percent", *_METRIC.values()], rows)
+    return _table(["percent", *titles.GROUNDING.values()], rows)
 
 
 def _photo_asks(found: Evaluated, question: Question, album: Album) -> str:

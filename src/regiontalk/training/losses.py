@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from regiontalk.alignment.score import pad, score_matrix
-from regiontalk.evaluation.retrieval.metric import Numbers, retrieval
+from regiontalk.evaluation.retrieval.metric import NAMES, WAYS, RetrievalScores, retrieval
 from regiontalk.settings import VisionSettings
 from regiontalk.training.alignment_net import AlignmentNet
 from regiontalk.training.loop import autocast
@@ -213,11 +213,9 @@ def measure_retrieval(
     )
 
 
-def named_numbers(result: Numbers) -> dict[str, float]:
+def named_numbers(result: RetrievalScores) -> dict[str, float]:
     """Flatten the result of `retrieval`: "image_to_text_r1" and so on."""
-    return {
-        f"{way}_{name}": value for way, numbers in result.items() for name, value in numbers.items()
-    }
+    return {f"{way}_{name}": getattr(getattr(result, way), name) for way in WAYS for name in NAMES}
 
 
 @torch.no_grad()

@@ -269,5 +269,5 @@ class CaptionerRun:
             scores = caption_scores(
                 [self.data.vocabulary.decode(h.ids) for h in written], dev.words[:photos]
             )
-            numbers |= {name: scores[name] for name in (*BLEU_NAMES, "cider")}
+            numbers |= {name: getattr(scores, name) for name in (*BLEU_NAMES, "cider")}
         return numbers

@@ -75,14 +75,14 @@ def test_scores_are_what_was_published(
 ) -> None:
     scores = caption_scores([caption.split() for caption in captions_of(system)], human)
     for order in range(1, 5):
-        assert scores[f"bleu{order}"] / 100 == pytest.approx(
+        assert getattr(scores, f"bleu{order}") / 100 == pytest.approx(
             published[system][f"Bleu_{order}"], abs=1e-11
         )
-    assert scores["rouge_l"] / 100 == pytest.approx(published[system]["ROUGE_L"], abs=1e-11)
+    assert scores.rouge_l / 100 == pytest.approx(published[system]["ROUGE_L"], abs=1e-11)
     # A word or two of the references is still other than it was, where no system had it right: see
     # the docs.
-    assert scores["cider"] / 100 == pytest.approx(published[system]["CIDEr"], abs=3e-5)
-    assert scores["cider_plain"] / 100 > published[system]["CIDEr"] + 0.05
+    assert scores.cider / 100 == pytest.approx(published[system]["CIDEr"], abs=3e-5)
+    assert scores.cider_plain / 100 > published[system]["CIDEr"] + 0.05
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from functools import cache
 
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from regiontalk.evaluation.captions.metric import (
     BLEU_NAMES,
     NAMES,
+    CaptionResult,
+    CorpusScores,
     caption_scores,
     common_lengths,
     rouge_l,
@@ -24,7 +27,7 @@ captions = st.lists(st.sampled_from("abc"), max_size=7)
 
 def bleu(candidates: list[list[str]], references: list[list[list[str]]]) -> dict[str, float]:
     """Of the corpus, without the other scores."""
-    scores = caption_scores(candidates, references)
+    scores = caption_scores(candidates, references).by_name()
     return {name: scores[name] for name in BLEU_NAMES}
 
 
@@ -116,7 +119,7 @@ def split(pairs: Corpus) -> tuple[list[list[str]], list[list[list[str]]]]:
 
 @given(corpora)
 def test_all_scores_have_their_range(pairs: Corpus) -> None:
-    scores = caption_scores(*split(pairs))
+    scores = caption_scores(*split(pairs)).by_name()
     assert tuple(scores) == NAMES
     for name, value in scores.items():
         assert 0 <= value <= (1000 if "cider" in name else 100) + 1e-9
@@ -130,7 +133,7 @@ def test_order_changes_nothing(pairs: Corpus, data: st.DataObject) -> None:
     for name in NAMES:
         assert shuffled[name] == pytest.approx(each[name][list(order)], abs=1e-9)
     again = caption_scores(*split([(c, r[::-1]) for c, r in pairs]))
-    assert again == pytest.approx(caption_scores(*split(pairs)))
+    assert again.by_name() == pytest.approx(caption_scores(*split(pairs)).by_name())
 
 
 @given(corpora)
@@ -140,7 +143,7 @@ def test_each_caption_alone(pairs: Corpus) -> None:
         alone = bleu([candidate], [truths])
         assert {name: each[name][row] for name in alone} == pytest.approx(alone)
     for name in ("rouge_l", "cider", "cider_d", "cider_plain"):
-        assert together[name] == pytest.approx(each[name].mean())
+        assert getattr(together, name) == pytest.approx(each[name].mean())
 
 
 @given(
@@ -150,14 +153,14 @@ def test_each_caption_alone(pairs: Corpus) -> None:
 )
 def test_a_perfect_system(candidates: list[list[str]]) -> None:
     scores = caption_scores(candidates, [[candidate] for candidate in candidates])
-    assert [scores[name] for name in NAMES[:5]] == pytest.approx([100] * 5)
-    assert scores["cider"] == scores["cider_d"]
+    assert list(scores.by_name().values())[:5] == pytest.approx([100] * 5)
+    assert scores.cider == scores.cider_d
 
 
 def test_a_perfect_system_on_different_photos_has_the_highest_cider() -> None:
     candidates = [list("abcd"), list("efgh"), list("ijkl")]
     scores = caption_scores(candidates, [[candidate] for candidate in candidates])
-    assert (scores["cider_d"], scores["cider_plain"]) == pytest.approx((1000, 1000))
+    assert (scores.cider_d, scores.cider_plain) == pytest.approx((1000, 1000))
 
 
 def test_intervals_are_those_of_resampled_photos() -> None:
@@ -183,7 +186,7 @@ def test_intervals_are_those_of_resampled_photos() -> None:
     for name in ("bleu1", "bleu4"):
         expected = np.quantile([each[name] for each in drawn], [0.025, 0.975])
         assert found[name] == pytest.approx(expected.tolist())
-        assert found[name][0] <= together[name] <= found[name][1]
+        assert found[name][0] <= getattr(together, name) <= found[name][1]
 
 
 def test_the_confidence_is_the_one_that_signatures_state(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +198,20 @@ def test_the_confidence_is_the_one_that_signatures_state(monkeypatch: pytest.Mon
 
 def test_a_single_photo_has_no_spread() -> None:
     scores = score_captions([list("ab")], [[list("abc")]])
-    assert scores.intervals(10)["rouge_l"] == pytest.approx([scores.corpus()["rouge_l"]] * 2)
+    assert scores.intervals(10)["rouge_l"] == pytest.approx([scores.corpus().rouge_l] * 2)
+
+
+def test_a_result_to_json() -> None:
+    """Rounded to four digits, in this order; the interval only with a bootstrap."""
+    scores = CorpusScores(75, 50.00004, 40, 30, 100 / 3, 50, 50, 60, java_metrics={"spice": 20})
+    plain = CaptionResult(scores, {}, {"beam": 7})
+    assert json.dumps(plain.to_json()) == (
+        '{"bleu1": 75, "bleu2": 50.0, "bleu3": 40, "bleu4": 30, "rouge_l": 33.3333, "cider": 50, '
+        '"cider_d": 50, "cider_plain": 60, "spice": 20, "signature": {"beam": 7}}'
+    )
+    sampled = CaptionResult(scores, {"bleu1": [70.00001, 80]}, {}).to_json()
+    assert list(sampled)[-2:] == ["interval", "signature"]
+    assert sampled["interval"] == {"bleu1": [70.0, 80]}
 
 
 def test_wrong_input_is_refused_by_all() -> None:

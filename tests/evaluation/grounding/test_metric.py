@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from regiontalk.evaluation.grounding.metric import (
     METHODS,
     METRICS,
+    GroundingRow,
     Query,
     centres_inside,
     grounding,
@@ -45,36 +46,26 @@ def query(
 
 def test_one_query_by_hand() -> None:
     found = grounding([query([1, 3, 4, 2])])  # the bad box leads, the good one is second
-    assert found["micro"] == found["macro"] == found["by_class"]["dog"]
-    table = found["micro"]
-    assert tuple(table) == METHODS
-    assert all(tuple(row) == METRICS for row in table.values())
-    assert table["model"] == {"pointing": 0, "recall1": 0, "recall5": 100, "recall10": 100}
+    assert found.micro == found.macro == found.by_class["dog"]
+    table = found.micro
+    assert tuple(asdict(table)) == METHODS
+    assert all(tuple(row) == METRICS for row in asdict(table).values())
+    assert table.model == GroundingRow(0, 0, 100, 100)
     # the centre (4, 4) is a corner of the true box, and edges count
-    assert table["whole_photo"] == {"pointing": 100, "recall1": 0, "recall5": 0, "recall10": 0}
+    assert table.whole_photo == GroundingRow(100, 0, 0, 0)
     # IoU 4 / 28
-    assert table["centre_box"] == {"pointing": 100, "recall1": 0, "recall5": 0, "recall10": 0}
-    assert table["largest_region"] == {"pointing": 0, "recall1": 0, "recall5": 100, "recall10": 100}
-    assert table["surest_region"] == {"pointing": 0, "recall1": 0, "recall5": 100, "recall10": 100}
-    assert table["random_region"] == {
-        "pointing": 50,
-        "recall1": 25,
-        "recall5": 100,
-        "recall10": 100,
-    }
-    assert table["best_region"] == {
-        "pointing": 100,
-        "recall1": 100,
-        "recall5": 100,
-        "recall10": 100,
-    }
+    assert table.centre_box == GroundingRow(100, 0, 0, 0)
+    assert table.largest_region == GroundingRow(0, 0, 100, 100)
+    assert table.surest_region == GroundingRow(0, 0, 100, 100)
+    assert table.random_region == GroundingRow(50, 25, 100, 100)
+    assert table.best_region == GroundingRow(100, 100, 100, 100)
     assert times_best_baseline(table) == 0
     assert times_best_baseline(table, "recall1") == 0
 
 
 def test_the_right_region_first() -> None:
-    table = grounding([query([1, 5, 4, 2])])["micro"]
-    assert table["model"] == dict.fromkeys(METRICS, 100)
+    table = grounding([query([1, 5, 4, 2])]).micro
+    assert table.model == GroundingRow(100, 100, 100, 100)
     assert times_best_baseline(table) == 1
     assert times_best_baseline(table, "recall1") == 4  # the random region's 25
 
@@ -82,38 +73,38 @@ def test_the_right_region_first() -> None:
 def test_micro_macro_and_weights() -> None:
     right, wrong = [1, 5, 4, 2], [1, 3, 4, 2]
     found = grounding([query(right), query(right), query(wrong), query(wrong, "cat")])
-    assert found["micro"]["model"]["pointing"] == 50
-    assert found["by_class"]["dog"]["model"]["pointing"] == pytest.approx(200 / 3)
-    assert found["macro"]["model"]["pointing"] == pytest.approx(100 / 3)
+    assert found.micro.model.pointing == 50
+    assert found.by_class["dog"].model.pointing == pytest.approx(200 / 3)
+    assert found.macro.model.pointing == pytest.approx(100 / 3)
     weighted = grounding(
         [query(right, weight=0.25), query(wrong, weight=0.75), query(right, "cat")]
     )
-    assert weighted["micro"]["model"]["pointing"] == pytest.approx(62.5)
-    assert weighted["by_class"]["dog"]["model"]["pointing"] == 25
+    assert weighted.micro.model.pointing == pytest.approx(62.5)
+    assert weighted.by_class["dog"].model.pointing == 25
 
 
 def test_no_region_but_the_photo() -> None:
     alone = Query("dog", TRUTH, REGIONS[:1], np.zeros(1), np.ones(1))
-    table = grounding([alone])["micro"]
+    table = grounding([alone]).micro
     for method in ("model", "largest_region", "surest_region", "random_region", "best_region"):
-        assert table[method] == table["whole_photo"]
+        assert getattr(table, method) == table.whole_photo
 
 
 def test_several_true_boxes() -> None:
     truth = np.array([[0, 0, 1, 1], [4, 4, 8, 8]], np.float32)
-    table = grounding([query([1, 3, 4, 2], truth=truth)])["micro"]
-    assert table["model"] == dict.fromkeys(METRICS, 100)
+    table = grounding([query([1, 3, 4, 2], truth=truth)]).micro
+    assert table.model == GroundingRow(100, 100, 100, 100)
     assert union(truth).tolist() == [[0, 0, 8, 8]]
 
 
 def test_a_model_that_scores_all_alike_never_points_right_by_luck() -> None:
-    table = grounding([query([0, 0, 0, 0])])["micro"]
-    assert table["model"] == {"pointing": 0, "recall1": 0, "recall5": 100, "recall10": 100}
+    table = grounding([query([0, 0, 0, 0])]).micro
+    assert table.model == GroundingRow(0, 0, 100, 100)
 
 
 def test_no_baseline_right() -> None:
     truth = np.array([[7, 0, 8, 1]], np.float32)
-    table = grounding([query([1, 2, 3, 4], truth=truth)])["micro"]
+    table = grounding([query([1, 2, 3, 4], truth=truth)]).micro
     assert times_best_baseline(table) is None
 
 
@@ -176,9 +167,9 @@ def test_order_changes_nothing_and_numbers_are_bounded(data: st.DataObject) -> N
         scores = np.array(data.draw(st.permutations(range(count + 1))), np.float32)
         queries.append(Query(data.draw(st.sampled_from("ab")), truth, regions, scores, scores))
     found = grounding(queries)
-    for method, row in grounding(queries[::-1])["micro"].items():
-        assert row == pytest.approx(found["micro"][method])
-    for table in (found["micro"], found["macro"], *found["by_class"].values()):
+    for method, row in asdict(grounding(queries[::-1]).micro).items():
+        assert row == pytest.approx(asdict(found.micro)[method])
+    for table in map(asdict, (found.micro, found.macro, *found.by_class.values())):
         for row in table.values():
             assert all(0 <= value <= 100 + 1e-9 for value in row.values())
             assert row["recall1"] <= row["recall5"] + 1e-9 <= row["recall10"] + 2e-9
@@ -201,7 +192,7 @@ def test_a_perfect_system() -> None:
     perfect = Query(
         "dog", TRUTH, regions, overlapping(regions, TRUTH, 1.0).astype(float), np.zeros(5)
     )
-    assert grounding([perfect])["micro"]["model"] == dict.fromkeys(METRICS, 100)
+    assert grounding([perfect]).micro.model == GroundingRow(100, 100, 100, 100)
 
 
 def test_intervals_are_of_whole_photos_drawn_again() -> None:
@@ -227,11 +218,11 @@ def test_intervals_are_of_whole_photos_drawn_again() -> None:
     for way in ("micro", "macro"):
         for method in METHODS:
             for metric in METRICS:
-                expected = interval([table[way][method][metric] for table in tables])
-                assert found[way][method][metric] == pytest.approx(expected)
-        times = [times_best_baseline(table[way]) for table in tables]
+                expected = interval([asdict(table)[way][method][metric] for table in tables])
+                assert getattr(found, way)[method][metric] == pytest.approx(expected)
+        times = [times_best_baseline(getattr(table, way)) for table in tables]
         assert None not in times
-        assert found["times_best_baseline"][way] == pytest.approx(
+        assert found.times_best_baseline[way] == pytest.approx(
             interval([each or 0.0 for each in times])
         )
 
@@ -239,10 +230,10 @@ def test_intervals_are_of_whole_photos_drawn_again() -> None:
 def test_intervals_of_one_photo_are_its_numbers() -> None:
     queries = [query([1, 3, 4, 2]), query([1, 5, 4, 2])]
     found, numbers = grounding_intervals(queries, 9), grounding(queries)
-    assert found["micro"]["model"] == {
-        metric: [value] * 2 for metric, value in numbers["micro"]["model"].items()
+    assert found.micro["model"] == {
+        metric: [value] * 2 for metric, value in asdict(numbers.micro.model).items()
     }
     nowhere = query([1, 3, 4, 2], truth=np.array([[20, 20, 24, 24]], np.float32))
-    assert grounding_intervals([nowhere], 9)["times_best_baseline"] == {}
+    assert grounding_intervals([nowhere], 9).times_best_baseline == {}
     with pytest.raises(ValueError, match="no query"):
         grounding_intervals([], 9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,23 @@ import pytest
 from regiontalk.data import BoxedDataset, BoxedPhoto, Entities
 from regiontalk.data.flickr30k_entities import EntityPhrase, EntitySentence
 from regiontalk.errors import ConfigError, DataError
-from regiontalk.evaluation.grounding.metric import centres_inside, overlapping
-from regiontalk.evaluation.grounding.run import evaluate_classes, evaluate_phrases
+from regiontalk.evaluation.grounding.class_names import AskedClass, AskedClasses
+from regiontalk.evaluation.grounding.metric import (
+    METHODS,
+    METRICS,
+    GroundingIntervals,
+    GroundingRow,
+    GroundingScores,
+    GroundingTable,
+    centres_inside,
+    overlapping,
+)
+from regiontalk.evaluation.grounding.run import (
+    AlignedWords,
+    GroundingResult,
+    evaluate_classes,
+    evaluate_phrases,
+)
 from regiontalk.evaluation.results import Reporting
 from regiontalk.model import Model
 
@@ -40,13 +56,9 @@ def points_right(model: Model, photo: BoxedPhoto, sentence: str, words: slice, l
 
 def test_words_are_asked_in_a_neutral_sentence(model: Model, dataset: BoxedDataset) -> None:
     found = evaluate_classes(model, dataset)
-    assert found["classes"] == {
-        "dog": {"word": "dog", "synonyms": ["dog"], "photos": 11},
-        "person": {
-            "word": "man",
-            "synonyms": ["man", "woman", "boy", "girl", "people", "child"],
-            "photos": 5,
-        },
+    assert found.asked is not None and found.asked.classes == {
+        "dog": AskedClass("dog", ("dog",), 11),
+        "person": AskedClass("man", ("man", "woman", "boy", "girl", "people", "child"), 5),
     }
     for label, word in (("dog", "dog"), ("person", "man")):
         right = [
@@ -54,34 +66,34 @@ def test_words_are_asked_in_a_neutral_sentence(model: Model, dataset: BoxedDatas
             for photo in dataset.photos
             if len(photo.boxes_of(label))
         ]
-        assert found["words"]["by_class"][label]["model"]["pointing"] == pytest.approx(
+        assert found.scores["words"].by_class[label].model.pointing == pytest.approx(
             100 * np.mean(right), abs=1e-3
         )
     micro = sum(
-        found["words"]["by_class"][label]["model"]["pointing"] * n
+        found.scores["words"].by_class[label].model.pointing * n
         for label, n in (("dog", 11), ("person", 5))
     )
-    assert found["words"]["micro"]["model"]["pointing"] == pytest.approx(micro / 16, abs=1e-3)
+    assert found.scores["words"].micro.model.pointing == pytest.approx(micro / 16, abs=1e-3)
 
 
 def test_synonyms_count_as_much_as_one_word(model: Model, dataset: BoxedDataset) -> None:
     found = evaluate_classes(model, dataset)
     with_person = [photo for photo in dataset.photos if len(photo.boxes_of("person"))]
-    words = found["classes"]["person"]["synonyms"]
+    words = found.asked.classes["person"].synonyms
     right = [
         points_right(model, photo, f"a {word}", slice(1, 2), "person")
         for photo in with_person
         for word in words
     ]
-    person = found["synonyms"]["by_class"]["person"]["model"]["pointing"]
+    person = found.scores["synonyms"].by_class["person"].model.pointing
     assert person == pytest.approx(100 * np.mean(right), abs=1e-3)
-    dog = found["words"]["by_class"]["dog"]["model"]["pointing"]
-    assert found["synonyms"]["micro"]["model"]["pointing"] == pytest.approx(
+    dog = found.scores["words"].by_class["dog"].model.pointing
+    assert found.scores["synonyms"].micro.model.pointing == pytest.approx(
         (11 * dog + 5 * person) / 16, abs=1e-3
     )
-    assert found["synonyms"]["micro"]["whole_photo"] == pytest.approx(
-        found["words"]["micro"]["whole_photo"]
-    )
+    for metric in METRICS:
+        values = (getattr(found.scores[k].micro.whole_photo, metric) for k in ("words", "synonyms"))
+        assert next(values) == pytest.approx(next(values))
 
 
 def test_the_sentence_matters_and_is_signed(model: Model, dataset: BoxedDataset) -> None:
@@ -90,10 +102,10 @@ def test_the_sentence_matters_and_is_signed(model: Model, dataset: BoxedDataset)
         points_right(model, photo, "on the dog with snow", slice(2, 3), "dog")
         for photo in dataset.photos
     ]
-    assert found["words"]["by_class"]["dog"]["model"]["pointing"] == pytest.approx(
+    assert found.scores["words"].by_class["dog"].model.pointing == pytest.approx(
         100 * np.mean(right), abs=1e-3
     )
-    assert found["signature"]["sentence"] == "on the {} with snow"
+    assert found.signature["sentence"] == "on the {} with snow"
     for wrong in ("a dog", "{} {}", "a {x}", "{} {"):
         with pytest.raises(ConfigError, match="--sentence"):
             evaluate_classes(model, dataset, wrong)
@@ -102,7 +114,7 @@ def test_the_sentence_matters_and_is_signed(model: Model, dataset: BoxedDataset)
 def test_difficult_queries_are_small_things_beside_others(
     model: Model, dataset: BoxedDataset
 ) -> None:
-    assert "difficult" not in evaluate_classes(model, dataset)  # both boxes are large
+    assert "difficult" not in evaluate_classes(model, dataset).scores  # both boxes are large
     first = dataset.photos[0]
     small = BoxedPhoto(
         first.file,
@@ -115,9 +127,9 @@ def test_difficult_queries_are_small_things_beside_others(
         first.file, *SIZE, np.array([[0, 0, 32, 24], [0, 0, 64, 48]], np.float32), small.texts
     )
     found = evaluate_classes(model, BoxedDataset("boxes", "all", "labels", (small, alone, quarter)))
-    assert found["signature"]["difficult_queries"] == 1
+    assert found.signature["difficult_queries"] == 1
     right = points_right(model, small, "a dog", slice(1, 2), "dog")
-    assert found["difficult"]["micro"]["model"]["pointing"] == 100 * right
+    assert found.scores["difficult"].micro.model.pointing == 100 * right
 
 
 def test_unknown_and_unclear_classes_are_told(model: Model, dataset: BoxedDataset) -> None:
@@ -129,9 +141,9 @@ def test_unknown_and_unclear_classes_are_told(model: Model, dataset: BoxedDatase
     found = evaluate_classes(
         model, BoxedDataset("boxes", "all", "labels", more, {"bad": 2}, {"crowds": 1})
     )
-    assert found["unknown_classes"] == {"tvmonitor": 1}
-    assert found["classes"]["dog"]["photos"] == 12
-    signature = found["signature"]
+    assert found.asked is not None and found.asked.unknown_classes == {"tvmonitor": 1}
+    assert found.asked.classes["dog"].photos == 12
+    signature = found.signature
     assert (signature["queries"], signature["pairs_left_out_for_crowds"]) == (17, 1)
     assert (signature["photos"], signature["boxes"]) == (13, 19)
     assert (signature["left_out"], signature["remarks"]) == ({"bad": 2}, {"crowds": 1})
@@ -146,12 +158,15 @@ def test_rare_classes_are_left_out_of_every_average(model: Model, dataset: Boxed
         evaluate_classes(model, dataset, min_photos=6),
         evaluate_classes(model, dataset),
     )
-    assert (found["rare_classes"], all_classes["rare_classes"]) == ({"person": 5}, {})
-    assert found["words"]["by_class"] == {"dog": all_classes["words"]["by_class"]["dog"]}
+    assert (found.asked.rare_classes, all_classes.asked.rare_classes) == ({"person": 5}, {})
+    assert found.scores["words"].by_class == {"dog": all_classes.scores["words"].by_class["dog"]}
     for way in ("micro", "macro"):
-        assert found["words"][way] == all_classes["words"]["by_class"]["dog"]
-    assert (found["signature"]["queries"], found["signature"]["min_photos_of_a_class"]) == (11, 6)
-    assert evaluate_classes(model, dataset, min_photos=5)["words"] == all_classes["words"]
+        assert getattr(found.scores["words"], way) == all_classes.scores["words"].by_class["dog"]
+    assert (found.signature["queries"], found.signature["min_photos_of_a_class"]) == (11, 6)
+    assert (
+        evaluate_classes(model, dataset, min_photos=5).scores["words"]
+        == all_classes.scores["words"]
+    )
     with pytest.raises(
         ConfigError, match="--min-photos 12: no class of boxes has so many; give 11 or less"
     ):
@@ -198,22 +213,20 @@ def test_phrases_sum_their_words(model: Model, files: list[Path]) -> None:
             pointed += centres_inside(
                 regions.boxes_xyxy[alignment.word_regions[span]], truth
             ).tolist()
-    assert found["phrases"]["micro"]["model"]["recall1"] == pytest.approx(
+    assert found.scores["phrases"].micro.model.recall1 == pytest.approx(
         100 * np.mean(hits), abs=1e-3
     )
-    assert found["phrases_merged"]["micro"]["model"]["recall1"] == pytest.approx(
+    assert found.scores["phrases_merged"].micro.model.recall1 == pytest.approx(
         100 * np.mean(merged), abs=1e-3
     )
-    assert found["aligned_words"] == {
-        "pointing": pytest.approx(100 * np.mean(pointed), abs=1e-3),
-        "words": 66,
-    }
-    assert set(found["phrases"]["by_class"]) == {"animals", "scene"}
-    assert (found["signature"]["queries"], found["signature"]["phrases_without_a_known_word"]) == (
+    assert found.aligned_words is not None and found.aligned_words.words == 66
+    assert found.aligned_words.pointing == pytest.approx(100 * np.mean(pointed))
+    assert set(found.scores["phrases"].by_class) == {"animals", "scene"}
+    assert (found.signature["queries"], found.signature["phrases_without_a_known_word"]) == (
         33,
         11,
     )
-    assert found["signature"]["sentences"] == 22
+    assert found.signature["sentences"] == 22
 
 
 def test_sentences_of_unknown_words(model: Model, files: list[Path]) -> None:
@@ -223,7 +236,7 @@ def test_sentences_of_unknown_words(model: Model, files: list[Path]) -> None:
         model, Entities(BoxedDataset("e", "all", "entities", (photo,)), ((sentence,),))
     )
     # The photo's centre lies in the box
-    assert found["aligned_words"] == {"pointing": 100, "words": 1}
+    assert found.aligned_words == AlignedWords(pointing=100, words=1)
     with pytest.raises(DataError, match="no phrase has a box"):
         evaluate_phrases(model, Entities(BoxedDataset("e", "all", "entities", (photo,)), ((),)))
 
@@ -233,23 +246,61 @@ def test_intervals_hold_the_numbers_and_are_signed(
 ) -> None:
     reporting = Reporting(samples=200, seed=3)
     found = evaluate_classes(model, dataset, reporting=reporting)
-    assert set(found["interval"]) == {"words", "synonyms"}
-    for kind in found["interval"]:
+    assert set(found.interval) == {"words", "synonyms"}
+    for kind in found.interval:
         for way in ("micro", "macro"):
-            for metric, (low, high) in found["interval"][kind][way]["model"].items():
-                assert low <= found[kind][way]["model"][metric] <= high
+            scores = getattr(found.scores[kind], way).model
+            for metric, (low, high) in getattr(found.interval[kind], way)["model"].items():
+                assert low <= getattr(scores, metric) <= high
     assert (
-        found["signature"]["interval"]
+        found.signature["interval"]
         == "95 %, percentiles of 200 bootstrap samples of photos, seed 3"
     )
     plain = evaluate_classes(model, dataset)
-    assert "interval" not in plain and "interval" not in plain["signature"]
-    assert plain["words"] == found["words"]
+    assert not plain.interval and "interval" not in plain.signature
+    assert plain.scores["words"] == found.scores["words"]
 
     sentence = EntitySentence(("dog",), (EntityPhrase(0, 1, "1", ("animals",)),))
     photos = tuple(BoxedPhoto(file, *SIZE, BOXES[:1], (("1",),)) for file in files)
     entities = Entities(BoxedDataset("e", "all", "entities", photos), ((sentence,),) * len(files))
     found = evaluate_phrases(model, entities, reporting=reporting)
-    low, high = found["interval"]["phrases"]["micro"]["model"]["recall1"]
+    low, high = found.interval["phrases"].micro["model"]["recall1"]
     assert low < high  # of eleven photos, not of one
-    assert low <= found["phrases"]["micro"]["model"]["recall1"] <= high
+    assert low <= found.scores["phrases"].micro.model.recall1 <= high
+
+
+def test_a_result_to_json() -> None:
+    """Rounded to four digits, in this order, without what there is not."""
+    row = GroundingRow(50, 100 / 3, 100, 100)
+    table = GroundingTable(*[row] * 7)
+    scores = GroundingScores(table, table, {"dog": table})
+    printed = {"pointing": 50, "recall1": 33.3333, "recall5": 100, "recall10": 100}
+    methods = dict.fromkeys(METHODS, printed)
+    asked = AskedClasses({"dog": AskedClass("dog", ("dog", "puppy"), 2)}, {"emu": 1}, {})
+    numbers = {
+        "micro": methods,
+        "macro": methods,
+        "by_class": {"dog": methods},
+        "times_best_baseline": {"micro": 1.0, "macro": 1.0},
+    }
+    classes = GroundingResult({"words": scores}, {}, asked, None, {"sentence": "a {}"})
+    assert json.dumps(classes.to_json()) == json.dumps(
+        {
+            "words": numbers,
+            "classes": {"dog": {"word": "dog", "synonyms": ["dog", "puppy"], "photos": 2}},
+            "unknown_classes": {"emu": 1},
+            "rare_classes": {},
+            "signature": {"sentence": "a {}"},
+        }
+    )
+    intervals = {"phrases": GroundingIntervals({}, {"model": {"pointing": [1 / 3, 1]}}, {})}
+    phrases = GroundingResult({"phrases": scores}, intervals, None, AlignedWords(200 / 3, 6), {})
+    edges = {"micro": {}, "macro": {"model": {"pointing": [0.3333, 1]}}, "times_best_baseline": {}}
+    assert json.dumps(phrases.to_json()) == json.dumps(
+        {
+            "phrases": numbers,
+            "interval": {"phrases": edges},
+            "aligned_words": {"pointing": 66.6667, "words": 6},
+            "signature": {},
+        }
+    )

@@ -121,6 +121,15 @@ def test_no_word_to_trace() -> None:
     assert evaluate_objects(DATASET, captions).traced == {"words": 0}
 
 
+def test_a_word_that_no_region_can_be_right_for() -> None:
+    """Every baseline has 0, and there is no ratio to the best."""
+    boxes = np.array([[0, 0, 99, 99]], np.float32)
+    traced = {f"{name}.jpg": TracedCaption((None, None), boxes, np.ones(1)) for name in "abc"}
+    captions = replace(said(a=["nothing"], b=["a cat"], c=["nothing"]), traced=traced)
+    found = evaluate_objects(DATASET, captions).to_json()["traced"]
+    assert list(found) == ["words", "micro", "macro"] and set(found["micro"].values()) == {0}
+
+
 def test_json() -> None:
     found = evaluate_objects(DATASET, SYSTEM, reporting=Reporting(samples=20, seed=3)).to_json()
     assert found == json.loads(json.dumps(found))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from regiontalk.evaluation.regions.metric import (
     OVERLAPS,
     SIMILARITIES,
+    DenseScores,
     Described,
     average_precision,
     dense_captioning,
@@ -42,28 +43,25 @@ def described(**changes: object) -> Described:
 
 
 def test_a_perfect_system() -> None:
-    assert dense_captioning([described(), described()], shared_words) == {
-        "map": 100,
-        "detection_map": 100,
-    }
+    assert dense_captioning([described(), described()], shared_words) == DenseScores(100, 100)
 
 
 def test_right_boxes_with_foreign_captions() -> None:
     foreign = described(captions=[["green"], ["grass"]])
-    assert dense_captioning([foreign], shared_words) == {"map": 0, "detection_map": 100}
+    assert dense_captioning([foreign], shared_words) == DenseScores(0, 100)
 
 
 def test_the_similarity_must_exceed_its_threshold() -> None:
     found = dense_captioning([described()], lambda candidates, _: [0.1] * len(candidates))
     # More than 0 and 0.05, not more than 0.1
-    assert found["map"] == pytest.approx(100 * 2 / len(SIMILARITIES))
+    assert found.map == pytest.approx(100 * 2 / len(SIMILARITIES))
 
 
 def test_the_overlap_may_equal_its_threshold() -> None:
     half = np.array([[0, 0, 10, 5]], np.float32)  # IoU 0.5
     photo = Described(half, np.ones(1), [["a", "dog"]], DOG, [[["a", "dog"]]])
     found = dense_captioning([photo], shared_words)
-    assert found["detection_map"] == pytest.approx(100 * 3 / len(OVERLAPS))
+    assert found.detection_map == pytest.approx(100 * 3 / len(OVERLAPS))
 
 
 def test_the_surest_box_takes_a_true_box_even_if_it_fits_worse() -> None:
@@ -73,25 +71,25 @@ def test_the_surest_box_takes_a_true_box_even_if_it_fits_worse() -> None:
     photo = Described(boxes, np.array([0.9, 0.8]), texts, DOG, [[["a", "dog"]]])
     # IoU 0.4 counts at the thresholds 0.3 and 0.4, where the first of two answers finds all there
     # is
-    assert dense_captioning([photo], shared_words)["detection_map"] == pytest.approx(100 * 2 / 5)
+    assert dense_captioning([photo], shared_words).detection_map == pytest.approx(100 * 2 / 5)
     sure = replace(photo, confidence=np.array([0.8, 0.9]))
-    assert dense_captioning([sure], shared_words)["detection_map"] == 100
+    assert dense_captioning([sure], shared_words).detection_map == 100
 
 
 def test_merged_true_boxes_share_their_captions() -> None:
     truth = np.array([[0, 0, 10, 10], [0, 0, 10, 9]], np.float32)  # IoU 0.9
     photo = Described(DOG, np.ones(1), [["a", "dog"]], truth, [[["grass"]], [["a", "dog"]]])
-    assert dense_captioning([photo], shared_words) == {"map": 100, "detection_map": 100}
+    assert dense_captioning([photo], shared_words) == DenseScores(100, 100)
 
 
 def test_photos_with_nothing_found_or_nothing_true() -> None:
     nothing = Described(np.zeros((0, 4)), np.zeros(0), [], DOG, [[["a", "dog"]]])
-    assert dense_captioning([nothing], shared_words) == {"map": 0, "detection_map": 0}
-    assert dense_captioning([nothing, described()], shared_words)["detection_map"] == pytest.approx(
+    assert dense_captioning([nothing], shared_words) == DenseScores(0, 0)
+    assert dense_captioning([nothing, described()], shared_words).detection_map == pytest.approx(
         100 * 67 / 101
     )
     untrue = described(true_boxes=np.zeros((0, 4)), true_captions=[])
-    assert dense_captioning([described(), untrue], shared_words)["map"] < 100
+    assert dense_captioning([described(), untrue], shared_words).map < 100
     with pytest.raises(ValueError, match="no true box"):
         dense_captioning([untrue], shared_words)
 
@@ -152,12 +150,12 @@ def test_the_most_crowded_box_leads() -> None:
 def test_shares_of_named_classes() -> None:
     captions = [["a", "puppy"], ["a", "dog"], ["green", "grass"], ["a", "dog"]]
     found = named_shares(captions, ["dog", "dog", "dog", "cat"])
-    assert found.pop("distinct_words") == len({word for words in captions for word in words})
-    assert found.pop("mean_words") == sum(map(len, captions)) / 4
-    assert found["micro"] == 50
-    assert found["by_class"] == {"cat": 0, "dog": pytest.approx(200 / 3)}
-    assert found["macro"] == pytest.approx(100 / 3)
-    assert found["another"] == 25  # the cat that is called a dog; grass is no class here
+    assert found.distinct_words == len({word for words in captions for word in words})
+    assert found.mean_words == sum(map(len, captions)) / 4
+    assert found.micro == 50
+    assert found.by_class == {"cat": 0, "dog": pytest.approx(200 / 3)}
+    assert found.macro == pytest.approx(100 / 3)
+    assert found.another == 25  # the cat that is called a dog; grass is no class here
     for captions, labels in (([], []), ([["a"]], [])):
         with pytest.raises(ValueError, match="need as many labels"):
             named_shares(captions, labels)

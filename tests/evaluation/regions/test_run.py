@@ -5,6 +5,7 @@ Every number is computed once more, one box at a time.
 
 from __future__ import annotations
 
+import json
 import shutil
 import weakref
 from pathlib import Path
@@ -15,10 +16,17 @@ from PIL import Image
 
 from regiontalk.data import BoxedDataset, BoxedPhoto
 from regiontalk.errors import ConfigError, DataError
-from regiontalk.evaluation.captions.metric import caption_scores
+from regiontalk.evaluation.captions.metric import NAMES, CorpusScores, caption_scores
 from regiontalk.evaluation.regions import run as region_runs
-from regiontalk.evaluation.regions.metric import named_shares
-from regiontalk.evaluation.regions.run import Dense, crop, evaluate_naming, evaluate_region_captions
+from regiontalk.evaluation.regions.metric import DenseScores, NamedShares, named_shares
+from regiontalk.evaluation.regions.run import (
+    Dense,
+    NamingResult,
+    RegionCaptionResult,
+    crop,
+    evaluate_naming,
+    evaluate_region_captions,
+)
 from regiontalk.language import tokenise
 from regiontalk.model import Model
 from regiontalk.photos import Photo, open_photo
@@ -79,13 +87,14 @@ def test_naming(model: Model, files: list[Path]) -> None:
         expected = named_shares(
             [each for photo in dataset.photos for each in words(model, photo)], labels
         )
-        assert found[key]["micro"] == pytest.approx(expected["micro"], abs=1e-3)
-        assert found[key]["by_class"] == pytest.approx(expected["by_class"], abs=1e-3)
-    assert found["boxes_by_class"] == {"dog": 7, "person": 6}
-    assert found["full_frame_on_crop"]["micro"] == 0
-    assert "times_full_frame" not in found  # twice nothing is nothing
-    assert found["signature"]["region"] == {"beam": 3, "max_words": 5, "length_normalisation": 0.0}
-    assert evaluate_naming(model, dataset, beam=1)["signature"]["full_frame"]["beam"] == 1
+        assert getattr(found, key) == expected
+    assert found.boxes_by_class == {"dog": 7, "person": 6}
+    assert found.full_frame_on_crop.micro == 0
+    assert (
+        found.times_full_frame is None and "times_full_frame" not in found.to_json()
+    )  # twice nothing is nothing
+    assert found.signature["region"] == {"beam": 3, "max_words": 5, "length_normalisation": 0.0}
+    assert evaluate_naming(model, dataset, beam=1).signature["full_frame"]["beam"] == 1
 
 
 def test_the_ratio_to_the_full_frame_captioner(model: Model, files: list[Path]) -> None:
@@ -97,8 +106,8 @@ def test_the_ratio_to_the_full_frame_captioner(model: Model, files: list[Path]) 
         for file, word in zip(files, said, strict=True)
     ]
     found = evaluate_naming(model, BoxedDataset("boxes", "all", "labels", tuple(photos)))
-    assert found["full_frame_on_crop"]["micro"] == 100
-    assert found["times_full_frame"] == pytest.approx(found["region"]["micro"] / 100, abs=1e-3)
+    assert found.full_frame_on_crop.micro == 100
+    assert found.times_full_frame == pytest.approx(found.region.micro / 100, abs=1e-3)
 
 
 def test_captions_against_captions(model: Model, files: list[Path]) -> None:
@@ -110,14 +119,16 @@ def test_captions_against_captions(model: Model, files: list[Path]) -> None:
     for key, words in (("region", region_words), ("full_frame_on_crop", crop_words)):
         expected = caption_scores(
             [each for photo in dataset.photos for each in words(model, photo)], truths
-        )
-        assert {name: found[key][name] for name in expected} == pytest.approx(expected, abs=1e-3)
+        ).by_name()
+        assert getattr(found, key).by_name() == pytest.approx(expected)
     several = [texts for texts in truths if len(texts) > 1]
-    human = caption_scores([texts[0] for texts in several], [texts[1:] for texts in several])
-    assert {name: found["human"][name] for name in human} == pytest.approx(human, abs=1e-3)
-    assert set(found) == {"region", "full_frame_on_crop", "human", "signature"}
-    assert found["signature"]["captions"] == sum(map(len, truths))
-    assert found["signature"]["boxes_with_several_captions"] == len(several)
+    human = caption_scores(
+        [texts[0] for texts in several], [texts[1:] for texts in several]
+    ).by_name()
+    assert found.human is not None and found.human.by_name() == pytest.approx(human)
+    assert list(found.to_json()) == ["region", "full_frame_on_crop", "human", "signature"]
+    assert found.signature["captions"] == sum(map(len, truths))
+    assert found.signature["boxes_with_several_captions"] == len(several)
 
 
 def test_meteor_stands_beside_where_it_is_installed(
@@ -128,8 +139,9 @@ def test_meteor_stands_beside_where_it_is_installed(
         region_runs, "meteor", lambda candidates, references: (len(candidates) / 1000, None)
     )
     found = evaluate_region_captions(model, captioned(files))
-    assert found["region"]["meteor"] == found["full_frame_on_crop"]["meteor"] == pytest.approx(1.3)
-    assert found["human"]["meteor"] == pytest.approx(0.9)
+    expected = {"meteor": pytest.approx(1.3)}
+    assert found.region.java_metrics == found.full_frame_on_crop.java_metrics == expected
+    assert found.human is not None and found.human.java_metrics == {"meteor": pytest.approx(0.9)}
 
 
 def test_the_nearest_neighbour_lends_its_first_caption(
@@ -141,19 +153,47 @@ def test_the_nearest_neighbour_lends_its_first_caption(
     truths = [
         [tokenise(text) for text in texts] for photo in dataset.photos for texts in photo.texts
     ]
-    assert found["nearest_neighbour"]["bleu1"] == pytest.approx(
-        caption_scores([t[0] for t in truths], truths)["bleu1"], abs=1e-3
-    )
-    assert found["nearest_neighbour"]["bleu1"] == 100
-    assert found["signature"]["nearest_neighbour"] == "regions, test"
+    assert found.nearest_neighbour == caption_scores([t[0] for t in truths], truths)
+    assert found.nearest_neighbour.bleu1 == pytest.approx(100)
+    assert found.signature["nearest_neighbour"] == "regions, test"
 
 
 def test_dense_captioning_is_signed(model: Model, files: list[Path]) -> None:
     found = evaluate_region_captions(
         model, captioned(files), dense=Dense("all alike", lambda c, r: [1.0] * len(c))
     )
-    assert 0 < found["dense_captioning"]["map"] <= found["dense_captioning"]["detection_map"] <= 100
-    assert "similarity all alike" in found["signature"]["dense_captioning"]
+    assert found.dense_captioning is not None
+    assert 0 < found.dense_captioning.map <= found.dense_captioning.detection_map <= 100
+    assert "similarity all alike" in found.signature["dense_captioning"]
+
+
+def test_results_to_json() -> None:
+    """Rounded to four digits, in this order, without what there is not."""
+    shares = NamedShares(200 / 3, 50, 0, {"dog": 200 / 3}, 7, 4.5)
+    none = NamedShares(0, 0, 0, {"dog": 0}, 7, 4.5)
+    naming = NamingResult(shares, shares, {"dog": 3}, {"beam": 7}).to_json()
+    printed = (
+        '{"micro": 66.6667, "macro": 50, "another": 0, "by_class": {"dog": 66.6667}, '
+        '"distinct_words": 7, "mean_words": 4.5}'
+    )
+    assert json.dumps(naming) == (
+        f'{{"region": {printed}, "full_frame_on_crop": {printed}, "times_full_frame": 1.0, '
+        '"boxes_by_class": {"dog": 3}, "signature": {"beam": 7}}'
+    )
+    assert NamingResult(shares, none, {"dog": 3}, {}).times_full_frame is None
+    scores = CorpusScores(*[100 / 3] * 8, java_metrics={"meteor": 200 / 3})
+    dense = DenseScores(5.12345, 20)
+    result = RegionCaptionResult(scores, scores, None, scores, dense, {"beam": 7})
+    found = dict.fromkeys(NAMES, 33.3333) | {"meteor": 66.6667}
+    assert json.dumps(result.to_json()) == json.dumps(
+        {
+            "region": found,
+            "full_frame_on_crop": found,
+            "human": found,
+            "dense_captioning": {"map": 5.1235, "detection_map": 20},
+            "signature": {"beam": 7},
+        }
+    )
 
 
 def test_wrong_data(model: Model, files: list[Path]) -> None:

@@ -1,22 +1,35 @@
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regiontalk.errors import ConfigError
-from regiontalk.evaluation.retrieval.metric import WAYS, bootstrap, cut_folds, retrieval, rsum
+from regiontalk.evaluation.results import Reporting
+from regiontalk.evaluation.retrieval.metric import (
+    NAMES,
+    WAYS,
+    RetrievalResult,
+    RetrievalScores,
+    WayScores,
+    bootstrap,
+    cut_folds,
+    retrieval,
+)
 from regiontalk.evaluation.retrieval.metric import numbers as averaged
 from regiontalk.evaluation.retrieval.ranks import MatrixScores, Ranks, rank
 
 
-def numbers(ranks: list[int]) -> dict[str, float]:
-    recalls = {f"r{k}": 100 * sum(rank <= k for rank in ranks) / len(ranks) for k in (1, 5, 10)}
-    return {**recalls, "median_rank": float(np.median(ranks)), "mean_rank": float(np.mean(ranks))}
+def numbers(ranks: list[int]) -> WayScores:
+    recalls = [100 * sum(rank <= k for rank in ranks) / len(ranks) for k in (1, 5, 10)]
+    return WayScores(*recalls, float(np.median(ranks)), float(np.mean(ranks)))
 
 
-def retrieve_slowly(scores: np.ndarray, photo_of: list[int]) -> dict[str, dict[str, float]]:
+def retrieve_slowly(scores: np.ndarray, photo_of: list[int]) -> RetrievalScores:
     """The worst order that the scores allow, then look up the first ground truth."""
     photo_ranks = []
     for k, row in enumerate(scores):
@@ -32,17 +45,17 @@ def retrieve_slowly(scores: np.ndarray, photo_of: list[int]) -> dict[str, dict[s
             range(len(column)), key=lambda photo: (-column[photo], photo == photo_of[l_])
         )
         sentence_ranks.append(1 + order.index(photo_of[l_]))
-    return {"image_to_text": numbers(photo_ranks), "text_to_image": numbers(sentence_ranks)}
+    return RetrievalScores(numbers(photo_ranks), numbers(sentence_ranks))
 
 
 def test_one_caption_a_photo_by_hand() -> None:
     scores = np.array([[9, 1, 1], [8, 7, 1], [5, 6, 4]], np.float32)
     result = retrieval(scores, np.arange(3))
     # Photos: own 9 leads (1); 8 before own 7 (2); 5 and 6 before own 4 (3).
-    assert result["image_to_text"] == numbers([1, 2, 3])
+    assert result.image_to_text == numbers([1, 2, 3])
     # Sentences: 9 leads (1); 7 leads (1); 4 leads (1).
-    assert result["text_to_image"] == numbers([1, 1, 1])
-    assert result["image_to_text"]["mean_rank"] == 2
+    assert result.text_to_image == numbers([1, 1, 1])
+    assert result.image_to_text.mean_rank == 2
 
 
 def test_several_captions_a_photo_by_hand() -> None:
@@ -50,35 +63,30 @@ def test_several_captions_a_photo_by_hand() -> None:
     scores = np.array([[5, 1, 4, 6, 0], [2, 3, 9, 7, 8]], np.float32)
     result = retrieval(scores, photo_of)
     # Photo 0: its best is 4, behind 5 and 6 (3). Photo 1: its best is 8, behind 9 (2).
-    assert result["image_to_text"] == numbers([3, 2])
+    assert result.image_to_text == numbers([3, 2])
     # Sentences: 2 < 5 (2), 1 < 3 (2), 4 < 9 (2), 7 > 6 (1), 8 > 0 (1).
-    assert result["text_to_image"] == numbers([2, 2, 2, 1, 1])
+    assert result.text_to_image == numbers([2, 2, 2, 1, 1])
 
 
 def test_ties_count_against_the_system() -> None:
     result = retrieval(np.zeros((4, 8)), np.arange(8) % 4)
     # Six wrong sentences in front of a photo's own two, three wrong photos in front of a sentence's
     # own.
-    assert result["image_to_text"] == numbers([7] * 4)
-    assert result["text_to_image"] == numbers([4] * 8)
+    assert result.image_to_text == numbers([7] * 4)
+    assert result.text_to_image == numbers([4] * 8)
 
 
 def test_ties_between_own_captions_cost_nothing() -> None:
     result = retrieval(np.array([[3.0, 3.0, 1.0], [0.0, 0.0, 2.0]]), np.array([0, 0, 1]))
-    assert result["image_to_text"]["r1"] == 100
-    assert result["text_to_image"]["r1"] == 100
+    assert result.image_to_text.r1 == 100
+    assert result.text_to_image.r1 == 100
 
 
 def test_recall_steps() -> None:
     # Sentence k of 20 has k photos before its own.
     scores = np.tril(np.ones((20, 20)), -1).T + np.eye(20) * 0.5
-    assert retrieval(scores, np.arange(20))["text_to_image"] == {
-        "r1": 5.0,
-        "r5": 25.0,
-        "r10": 50.0,
-        "median_rank": 10.5,
-        "mean_rank": 10.5,
-    }
+    expected = WayScores(r1=5.0, r5=25.0, r10=50.0, median_rank=10.5, mean_rank=10.5)
+    assert retrieval(scores, np.arange(20)).text_to_image == expected
 
 
 @st.composite
@@ -106,10 +114,9 @@ def test_swapping_photos_and_sentences_swaps_the_numbers(count: int, seed: int) 
     rng = np.random.default_rng(seed)
     scores, photo_of = rng.integers(0, 5, (count, count)).astype(np.float64), rng.permutation(count)
     swapped = retrieval(scores.T, np.argsort(photo_of))
-    assert retrieval(scores, photo_of) == {
-        "image_to_text": swapped["text_to_image"],
-        "text_to_image": swapped["image_to_text"],
-    }
+    assert retrieval(scores, photo_of) == RetrievalScores(
+        swapped.text_to_image, swapped.image_to_text
+    )
 
 
 @pytest.mark.parametrize(
@@ -149,25 +156,25 @@ def test_a_perfect_system_has_100(problem: tuple[np.ndarray, list[int]]) -> None
     scores, photo_of = problem
     scores[photo_of, np.arange(len(photo_of))] += 5  # above every other
     result = retrieval(scores, np.array(photo_of))
-    best = {"r1": 100.0, "r5": 100.0, "r10": 100.0, "median_rank": 1.0, "mean_rank": 1.0}
-    assert result == {"image_to_text": best, "text_to_image": best}
-    assert rsum(result) == 600
+    best = WayScores(r1=100.0, r5=100.0, r10=100.0, median_rank=1.0, mean_rank=1.0)
+    assert result == RetrievalScores(best, best)
+    assert result.rsum == 600
 
 
 @given(problems())
 def test_numbers_are_bounded(problem: tuple[np.ndarray, list[int]]) -> None:
     scores, photo_of = problem
     result = retrieval(scores, np.array(photo_of))
-    assert 0 <= rsum(result) <= 600
+    assert 0 <= result.rsum <= 600
     for way, candidates in zip(WAYS, (len(photo_of), len(scores)), strict=True):
-        row = result[way]
-        assert 0 <= row["r1"] <= row["r5"] <= row["r10"] <= 100
-        assert 1 <= row["median_rank"] <= candidates and 1 <= row["mean_rank"] <= candidates
+        row = getattr(result, way)
+        assert 0 <= row.r1 <= row.r5 <= row.r10 <= 100
+        assert 1 <= row.median_rank <= candidates and 1 <= row.mean_rank <= candidates
 
 
 def test_rsum_by_hand() -> None:
-    recalls = {"r1": 1.0, "r5": 2.0, "r10": 3.0, "median_rank": 50.0, "mean_rank": 60.0}
-    assert rsum({"image_to_text": recalls, "text_to_image": {**recalls, "r1": 10.0}}) == 6 + 15
+    recalls = WayScores(r1=1.0, r5=2.0, r10=3.0, median_rank=50.0, mean_rank=60.0)
+    assert RetrievalScores(recalls, replace(recalls, r1=10.0)).rsum == 6 + 15
 
 
 def test_folds_by_hand() -> None:
@@ -191,10 +198,10 @@ def test_folds_are_averages_of_smaller_problems(folds: int, size: int, seed: int
     )
     expected, ranks = [], []
     for part, sentences, own in cut_folds(photo_of, folds * size, folds):
-        expected.append(retrieval(scores[part][:, sentences], own))
+        expected.append(asdict(retrieval(scores[part][:, sentences], own)))
         ranks.append(rank(MatrixScores(scores[part], own, sentences)))
     for way in WAYS:
-        for name, value in averaged(ranks)[way].items():
+        for name, value in asdict(averaged(ranks))[way].items():
             assert value == pytest.approx(np.mean([each[way][name] for each in expected]))
 
 
@@ -226,10 +233,10 @@ def test_a_bootstrap_sample_takes_photos_with_all_their_sentences(
     photo = [numbers([1, 1, 30]), numbers([7, 7, 7])]
     sentence = [numbers([2, 1, 2, 1, 11, 1]), numbers([9, 4, 9, 4, 9, 4])]
     for way, samples in (("image_to_text", photo), ("text_to_image", sentence)):
-        for name in samples[0]:
-            low, high = sorted(each[name] for each in samples)
+        for name in NAMES:
+            low, high = sorted(getattr(each, name) for each in samples)
             # The middle 95 % between two values: 2.5 % of the way in from each.
-            assert found[way][name] == pytest.approx(
+            assert getattr(found, way)[name] == pytest.approx(
                 [low + 0.025 * (high - low), high - 0.025 * (high - low)]
             )
 
@@ -244,16 +251,33 @@ def test_the_bootstrap_is_seeded_and_holds_the_number() -> None:
     assert first == again != other
     found = averaged(folds)
     for way in WAYS:
-        for name, (low, high) in first[way].items():
-            assert low <= found[way][name] <= high
+        for name, (low, high) in getattr(first, way).items():
+            assert low <= getattr(getattr(found, way), name) <= high
             assert low < high
-    assert first["rsum"][0] < rsum(found) < first["rsum"][1]
+    assert first.rsum[0] < found.rsum < first.rsum[1]
 
 
 def test_the_bootstrap_of_equal_ranks_has_no_width() -> None:
     ranks = Ranks(np.full(5, 3), np.full(10, 7), np.repeat(np.arange(5), 2))
     found = bootstrap([ranks], 20)
-    assert found["image_to_text"] == {name: [value] * 2 for name, value in numbers([3]).items()}
-    assert found["text_to_image"] == {name: [value] * 2 for name, value in numbers([7]).items()}
+    for way, rank_ in (("image_to_text", 3), ("text_to_image", 7)):
+        expected = {name: [value] * 2 for name, value in asdict(numbers([rank_])).items()}
+        assert getattr(found, way) == expected
     with pytest.raises(ValueError, match="at least 1"):
         bootstrap([ranks], 0)
+
+
+def test_a_result_to_json() -> None:
+    """Rounded to four digits, in this order; the interval only with a bootstrap."""
+    ranks = Ranks(np.array([1, 2, 7]), np.array([1, 1, 3]), np.arange(3))
+    plain = RetrievalResult.of([ranks], {"scores": "a.npy"}, Reporting())
+    assert json.dumps(plain.to_json()) == (
+        '{"image_to_text": {"r1": 33.3333, "r5": 66.6667, "r10": 100.0, "median_rank": 2.0, '
+        '"mean_rank": 3.3333}, "text_to_image": {"r1": 66.6667, "r5": 100.0, "r10": 100.0, '
+        '"median_rank": 1.0, "mean_rank": 1.6667}, "rsum": 466.6667, "signature": {"scores": '
+        '"a.npy", "ties": "count against the system", "folds": "1"}}'
+    )
+    sampled = RetrievalResult.of([ranks], {}, Reporting(samples=9)).to_json()
+    assert list(sampled) == [*WAYS, "rsum", "interval", "signature"]
+    assert list(sampled["interval"]) == [*WAYS, "rsum"]
+    assert list(sampled["interval"]["image_to_text"]) == list(NAMES)

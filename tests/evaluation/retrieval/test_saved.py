@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict, astuple
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +11,12 @@ from safetensors.numpy import save_file
 import regiontalk
 from regiontalk.errors import ConfigError, DataError
 from regiontalk.evaluation.results import Reporting
-from regiontalk.evaluation.retrieval.metric import retrieval
+from regiontalk.evaluation.retrieval.metric import (
+    RetrievalResult,
+    RetrievalScores,
+    WayScores,
+    retrieval,
+)
 from regiontalk.evaluation.retrieval.saved import Similarity, evaluate_embeddings, evaluate_scores
 from regiontalk.evaluation.signature import file_sha256
 
@@ -34,9 +39,9 @@ def saved(folder: Path, suffix: str = ".npy", **arrays: np.ndarray) -> Path:
     return file
 
 
-def assert_numbers(found: dict[str, Any], expected: dict[str, dict[str, float]]) -> None:
-    for way, numbers in expected.items():
-        assert found[way] == pytest.approx(numbers, abs=1e-4)
+def assert_numbers(found: RetrievalResult, expected: RetrievalScores) -> None:
+    for way, numbers in asdict(expected).items():
+        assert asdict(found.scores)[way] == pytest.approx(numbers, abs=1e-4)
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".safetensors"])
@@ -45,7 +50,7 @@ def test_scores(tmp_path: Path, suffix: str) -> None:
     file = saved(tmp_path, suffix, scores=scores)
     found = evaluate_scores(file)
     assert_numbers(found, retrieval(scores, OWNERS))
-    assert found["signature"] == {
+    assert found.signature == {
         "regiontalk": regiontalk.__version__,
         "photos": PHOTOS,
         "captions": SENTENCES,
@@ -64,8 +69,8 @@ def test_owners(tmp_path: Path) -> None:
     file = saved(tmp_path, owners=owners)
     found = evaluate_scores(saved(tmp_path, scores=scores), file)
     assert_numbers(found, retrieval(scores, owners.astype(int)))
-    assert found["signature"]["owners"] == f"owners.npy, sha256 {file_sha256(file)}"
-    assert found["signature"]["captions_per_photo"] == "1 to 2"
+    assert found.signature["owners"] == f"owners.npy, sha256 {file_sha256(file)}"
+    assert found.signature["captions_per_photo"] == "1 to 2"
 
 
 def test_folds_and_intervals(tmp_path: Path) -> None:
@@ -74,18 +79,19 @@ def test_folds_and_intervals(tmp_path: Path) -> None:
         saved(tmp_path, scores=scores), reporting=Reporting(folds=2, samples=50, seed=3)
     )
     parts = [retrieval(scores[k : k + 3, 3 * k : 3 * k + 9], OWNERS[:9]) for k in (0, 3)]
-    average = {
-        way: {name: (parts[0][way][name] + parts[1][way][name]) / 2 for name in parts[0][way]}
-        for way in parts[0]
-    }
-    assert_numbers(found, average)
-    assert found["signature"]["folds"] == "average of 2 of 3 photos each, in order"
+    ways = zip(*([each.image_to_text, each.text_to_image] for each in parts), strict=True)
+    average = [
+        WayScores(*np.mean([astuple(first), astuple(second)], axis=0).tolist())
+        for first, second in ways
+    ]
+    assert_numbers(found, RetrievalScores(*average))
+    assert found.signature["folds"] == "average of 2 of 3 photos each, in order"
     assert (
-        found["signature"]["interval"]
-        == "95 %, percentiles of 50 bootstrap samples of photos, seed 3"
+        found.signature["interval"] == "95 %, percentiles of 50 bootstrap samples of photos, seed 3"
     )
-    low, high = found["interval"]["text_to_image"]["mean_rank"]
-    assert low <= found["text_to_image"]["mean_rank"] <= high
+    assert found.interval is not None
+    low, high = found.interval.text_to_image["mean_rank"]
+    assert low <= found.scores.text_to_image.mean_rank <= high
 
 
 @pytest.mark.parametrize("similarity", ["dot", "cosine"])
@@ -99,10 +105,8 @@ def test_embeddings(tmp_path: Path, suffix: str, similarity: Similarity) -> None
             each / np.linalg.norm(each, axis=1, keepdims=True) for each in (photos, sentences)
         )
     assert_numbers(found, retrieval(photos @ sentences.T, OWNERS))
-    assert (
-        found["signature"]["similarity"] == {"dot": "dot product", "cosine": "cosine"}[similarity]
-    )
-    assert found["signature"]["sentence_embeddings_sha256"] == file_sha256(files[1])
+    assert found.signature["similarity"] == {"dot": "dot product", "cosine": "cosine"}[similarity]
+    assert found.signature["sentence_embeddings_sha256"] == file_sha256(files[1])
 
 
 def test_embeddings_in_one_file_and_in_folds(tmp_path: Path) -> None:
@@ -113,9 +117,7 @@ def test_embeddings_in_one_file_and_in_folds(tmp_path: Path) -> None:
     parts = [
         retrieval(scores[k : k + 3, 15 - 3 * k - 6 : 18 - 3 * k], OWNERS[8::-1]) for k in (0, 3)
     ]
-    assert found["rsum"] == pytest.approx(
-        np.mean([sum(row[f"r{k}"] for row in p.values() for k in (1, 5, 10)) for p in parts])
-    )
+    assert found.scores.rsum == pytest.approx(np.mean([each.rsum for each in parts]))
 
 
 def test_lengths_far_from_one_have_a_cosine(tmp_path: Path) -> None:
@@ -127,9 +129,7 @@ def test_lengths_far_from_one_have_a_cosine(tmp_path: Path) -> None:
     odd = evaluate_embeddings(
         saved(tmp_path, photos=photos * scale), saved(tmp_path, sentences=sentences), "cosine"
     )
-    assert {way: plain[way] for way in ("image_to_text", "rsum")} == {
-        way: odd[way] for way in ("image_to_text", "rsum")
-    }
+    assert plain.scores == odd.scores
 
 
 def refused(call: Callable[[], object], *words: str) -> None:
@@ -246,4 +246,4 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
 def test_suffixes_in_any_case(tmp_path: Path, suffix: str) -> None:
     scores = random(PHOTOS, SENTENCES).astype(np.float32)
     file = saved(tmp_path, suffix.lower(), scores=scores).rename(tmp_path / f"other{suffix}")
-    assert evaluate_scores(file)["signature"]["photos"] == PHOTOS
+    assert evaluate_scores(file).signature["photos"] == PHOTOS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ from regiontalk.data.folder import files_of_captions
 from regiontalk.data.predictions import Matched, match, read_references
 from regiontalk.errors import ConfigError, DataError
 from regiontalk.evaluation.captions.java import meteor, require_java, spice
-from regiontalk.evaluation.captions.metric import CaptionScores, score_captions
+from regiontalk.evaluation.captions.metric import CaptionResult, score_captions
 from regiontalk.evaluation.captions.ngrams import DocumentFrequencies, Words, caution
 from regiontalk.evaluation.captions.ptb import ptb_tokenise
-from regiontalk.evaluation.results import Reporting, interval_words, rounded
+from regiontalk.evaluation.results import Reporting, interval_words
 from regiontalk.evaluation.signature import NORMALISATION, file_sha256, photo_counts
 from regiontalk.files import sha256_hex, write_bytes
 from regiontalk.language import tokenise
@@ -68,22 +68,21 @@ class CaptionFiles:
 
 
 @dataclass(frozen=True)
-class CaptionResult:
-    """Scores of a set of captions.
+class CaptionFileResult:
+    """Scores of a file of captions.
 
     Attributes:
-        together: scores in percent, with a signature; with a bootstrap also "interval", each
-            number's `[low, high]`.
+        result: scores of all together, with a signature.
         each: for each photo `{"image", "caption", and the scores in percent}`.
         notes: warnings about the numbers.
     """
 
-    together: dict[str, Any]
+    result: CaptionResult
     each: list[dict[str, Any]] = field(repr=False)
     notes: list[str]
 
 
-def evaluate_caption_files(files: CaptionFiles, reporting: Reporting) -> CaptionResult:
+def evaluate_caption_files(files: CaptionFiles, reporting: Reporting) -> CaptionFileResult:
     """Scores a file of captions against a file of references.
 
     Raises:
@@ -97,17 +96,21 @@ def evaluate_caption_files(files: CaptionFiles, reporting: Reporting) -> Caption
     candidates, references = _tokenised(files.references, matched, split_words)
     frequencies = _frequencies(files, split_words)
     scores = score_captions(candidates, references, frequencies)
-    together, each = scores.corpus(), scores.each()
+    each, java_metrics = scores.each(), dict[str, float]()
     for name in files.java_metrics:
         whole, single = JAVA_METRICS[name](candidates, references)
-        together[name], each[name] = 100 * whole, 100 * single
-    signature = _signature(files, matched, frequencies)
-    result: dict[str, Any] = {**together, **_interval(scores, reporting, signature)}
+        java_metrics[name], each[name] = 100 * whole, 100 * single
+    signature, intervals = _signature(files, matched, frequencies), dict[str, list[float]]()
+    if reporting.samples:
+        signature["interval"] = interval_words(reporting) + "; document frequencies stay the same"
+        intervals = scores.intervals(reporting.samples, reporting.seed)
+    corpus = replace(scores.corpus(), java_metrics=java_metrics)
+    result = CaptionResult(corpus, intervals, signature)
     photos = len(matched.images) if frequencies is None else frequencies.photos
     notes = [
         note for note in (caution(photos), _stripped(files.tokeniser, matched.candidates)) if note
     ]
-    return CaptionResult({**rounded(result), "signature": signature}, _rows(matched, each), notes)
+    return CaptionFileResult(result, _rows(matched, each), notes)
 
 
 def write_each(file: Path, rows: Sequence[dict[str, Any]]) -> None:
@@ -162,16 +165,6 @@ def _frequencies(
     return DocumentFrequencies.of(
         [[split_words(text) for text in texts] for texts in captions.values()]
     )
-
-
-def _interval(
-    scores: CaptionScores, reporting: Reporting, signature: dict[str, Any]
-) -> dict[str, Any]:
-    if not reporting.samples:
-        return {}
-    signature["interval"] = interval_words(reporting) + "; document frequencies stay the same"
-    found = scores.intervals(reporting.samples, reporting.seed)
-    return {"interval": {name: list(edges) for name, edges in found.items()}}
 
 
 def _signature(

@@ -8,8 +8,9 @@ samples.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -22,15 +23,63 @@ from regiontalk.evaluation.captions.ngrams import (
     cider,
     count_both,
 )
-from regiontalk.evaluation.results import interval
+from regiontalk.evaluation.results import interval, printed
 
 BLEU_NAMES = tuple(f"bleu{order}" for order in range(1, ORDERS + 1))
 NAMES = (*BLEU_NAMES, "rouge_l", "cider", "cider_d", "cider_plain")
-"""The scores. `cider` is what coco-caption prints as CIDEr, and that is CIDEr-D: `cider_d` is the
-same number."""
+"""The scores, see `CorpusScores`."""
 
 _SAMPLES_AT_ONCE = 64
 _BETA = 1.2
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusScores:
+    """Scores of a set of captions, in percent: BLEU, ROUGE-L 0..100, CIDEr 0..1000.
+
+    Attributes:
+        bleu1, bleu2, bleu3, bleu4: of the corpus, not a mean over captions.
+        rouge_l: mean over captions, as those below.
+        cider: what coco-caption prints as CIDEr, and that is CIDEr-D: `cider_d` is the same number.
+        cider_d: with clipping and length penalty.
+        cider_plain: without them.
+        java_metrics: METEOR and SPICE by name, those that were measured.
+    """
+
+    bleu1: float
+    bleu2: float
+    bleu3: float
+    bleu4: float
+    rouge_l: float
+    cider: float
+    cider_d: float
+    cider_plain: float
+    java_metrics: Mapping[str, float] = field(default_factory=dict, kw_only=True)
+
+    def by_name(self) -> dict[str, float]:
+        """All scores by name: `NAMES`, and the metrics in Java."""
+        return {name: getattr(self, name) for name in NAMES} | dict(self.java_metrics)
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionResult:
+    """Scores of a set of captions with a signature.
+
+    Attributes:
+        scores: of all captions together, in percent.
+        interval: `[low, high]` of each of `NAMES`; empty without a bootstrap.
+        signature: settings and origin of the numbers.
+    """
+
+    scores: CorpusScores
+    interval: Mapping[str, list[float]]
+    signature: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """As printed."""
+        return printed(
+            self.signature, **self.scores.by_name(), interval=dict(self.interval) or None
+        )
 
 
 @dataclass(frozen=True)
@@ -48,11 +97,10 @@ class CaptionScores:
     def __len__(self) -> int:
         return len(self.bleu.length)
 
-    def corpus(self) -> dict[str, float]:
-        """All scores of the corpus, in percent: BLEU, ROUGE-L 0..100, CIDEr 0..1000."""
-        return {
-            name: float(score[0]) for name, score in self._of_sets(np.ones((1, len(self)))).items()
-        }
+    def corpus(self) -> CorpusScores:
+        """Scores of the corpus."""
+        together = self._of_sets(np.ones((1, len(self))))
+        return CorpusScores(*(float(together[name][0]) for name in NAMES))
 
     def each(self) -> dict[str, np.ndarray]:
         """All scores of each caption, (N,) in percent by name.
@@ -117,12 +165,12 @@ def caption_scores(
     candidates: Sequence[Words],
     references: Sequence[Sequence[Words]],
     document_frequencies: DocumentFrequencies | None = None,
-) -> dict[str, float]:
-    """All corpus scores in percent, by the names of `NAMES`; see `score_captions`.
+) -> CorpusScores:
+    """Scores of the corpus; see `score_captions`.
 
     >>> scores = caption_scores([["a", "dog"], ["a", "cat"]], [[["a", "dog"]], [["the", "cat"]]])
-    >>> {name: round(scores[name], 1) for name in ("bleu1", "rouge_l", "cider_d")}
-    {'bleu1': 75.0, 'rouge_l': 75.0, 'cider_d': 312.5}
+    >>> round(scores.bleu1, 1), round(scores.rouge_l, 1), round(scores.cider_d, 1)
+    (75.0, 75.0, 312.5)
     """
     return score_captions(candidates, references, document_frequencies).corpus()
 

@@ -17,9 +17,9 @@ import numpy as np
 
 from regiontalk.data import Dataset
 from regiontalk.errors import ConfigError
-from regiontalk.evaluation.captions.metric import CaptionScores, score_captions
+from regiontalk.evaluation.captions.metric import CaptionResult, CaptionScores, score_captions
 from regiontalk.evaluation.looking import photo_regions
-from regiontalk.evaluation.results import SILENT, Progress, Reporting, interval_words, rounded
+from regiontalk.evaluation.results import SILENT, Progress, Reporting, interval_words
 from regiontalk.evaluation.signature import evaluation_signature
 from regiontalk.language import tokenise
 from regiontalk.model import Model
@@ -43,7 +43,7 @@ class Written:
         scores: of each caption and of all together.
     """
 
-    result: dict[str, Any]
+    result: CaptionResult
     captions: list[str]
     scores: CaptionScores
 
@@ -54,17 +54,13 @@ def evaluate_captions(
     beam: int | None = None,
     reporting: Reporting | None = None,
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> CaptionResult:
     """Caption every photo of a dataset and score against people's captions.
 
     Args:
         dataset: its captions are the references, normalised as the captions are.
         beam: beam width; None for the pack's.
         reporting: the bootstrap.
-
-    Returns:
-        The scores of `caption_scores`, in percent, and `"signature": {...}`; with a bootstrap also
-        `"interval"`: for each score its `[low, high]`.
 
     Raises:
         PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.
@@ -106,7 +102,7 @@ def evaluate_nearest(
     training: Dataset,
     reporting: Reporting | None = None,
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> CaptionResult:
     """Baseline of `evaluate_captions`: the first caption of the most similar training photo.
 
     Args:
@@ -114,9 +110,6 @@ def evaluate_nearest(
         dataset: as in `evaluate_captions`.
         training: photos and captions of the baseline; no photo may be in `dataset`.
         reporting: the bootstrap.
-
-    Returns:
-        As `evaluate_captions`.
 
     Raises:
         PhotoError: if a photo of either is broken.
@@ -197,14 +190,13 @@ def _scores_of(captions: Sequence[str], dataset: Dataset) -> CaptionScores:
 
 def _compared(
     scores: CaptionScores, signature: dict[str, Any], reporting: Reporting
-) -> dict[str, Any]:
+) -> CaptionResult:
     """The result of an evaluation: scores, intervals and signature."""
-    result: dict[str, Any] = dict(scores.corpus())
-    how = {"metrics": _METRICS}
+    how, intervals = {"metrics": _METRICS}, dict[str, list[float]]()
     if reporting.samples:
-        result["interval"] = scores.intervals(reporting.samples, reporting.seed)
+        intervals = scores.intervals(reporting.samples, reporting.seed)
         how["interval"] = interval_words(reporting)
-    return {**rounded(result), "signature": signature | how}
+    return CaptionResult(scores.corpus(), intervals, signature | how)
 
 
 def _whole_photos(model: Model, dataset: Dataset, progress: Progress) -> np.ndarray:

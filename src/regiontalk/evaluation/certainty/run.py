@@ -14,7 +14,7 @@ from regiontalk.errors import ConfigError, DataError
 from regiontalk.evaluation.certainty.metric import CertaintyScores, certainty_scores
 from regiontalk.evaluation.certainty.questions import SEED, Question, of_boxes, of_captions
 from regiontalk.evaluation.looking import CLASSES, boxed_regions, photo_regions
-from regiontalk.evaluation.results import SILENT, Progress, rounded
+from regiontalk.evaluation.results import SILENT, Progress, printed
 from regiontalk.evaluation.signature import box_signature, evaluation_signature
 from regiontalk.language import tokenise
 from regiontalk.model import Model
@@ -35,8 +35,7 @@ class CertaintyResult:
 
     def to_json(self) -> dict[str, Any]:
         """As printed."""
-        numbers: dict[str, Any] = rounded(self.scores.to_json())
-        return numbers | {"signature": dict(self.signature)}
+        return printed(self.signature, **self.scores.to_json())
 
 
 def evaluate_certainty(

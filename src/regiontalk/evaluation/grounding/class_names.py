@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,6 +18,36 @@ from regiontalk.model import Model
 SENTENCE = "a {}"
 """Default prompt template for class names: a neutral sentence."""
 _PLACE = "{}"
+
+
+@dataclass(frozen=True, slots=True)
+class AskedClass:
+    """A class that is queried.
+
+    Attributes:
+        word: the first of `synonyms`.
+        synonyms: its names in the pack's vocabulary.
+        photos: that show it.
+    """
+
+    word: str
+    synonyms: tuple[str, ...]
+    photos: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskedClasses:
+    """The classes queried, and those left out.
+
+    Attributes:
+        classes: by label.
+        unknown_classes: label -> photos, without a name in the pack's vocabulary.
+        rare_classes: label -> photos, too few of them.
+    """
+
+    classes: Mapping[str, AskedClass]
+    unknown_classes: Mapping[str, int]
+    rare_classes: Mapping[str, int]
 
 
 def class_names(
@@ -58,27 +88,17 @@ def class_names(
 
 def classes_asked(
     photos_of: Mapping[str, int], names: Mapping[str, Sequence[Words]]
-) -> dict[str, Any]:
-    """Report of the classes queried, with their names, and of those left out.
-
-    `unknown_classes` have no name in the vocabulary, `rare_classes` too few photos.
-    """
-    asked = {
-        label: {
-            "word": " ".join(found[0]),
-            "synonyms": list(map(" ".join, found)),
-            "photos": photos_of[label],
-        }
-        for label, found in names.items()
-        if found
-    }
-    return {
-        "classes": asked,
-        "unknown_classes": {label: photos_of[label] for label in names if label not in asked},
-        "rare_classes": {
-            label: photos_of[label] for label in sorted(photos_of.keys() - names.keys())
+) -> AskedClasses:
+    """Report of the classes queried, with their names, and of those left out."""
+    return AskedClasses(
+        {
+            label: AskedClass(" ".join(found[0]), tuple(map(" ".join, found)), photos_of[label])
+            for label, found in names.items()
+            if found
         },
-    }
+        {label: photos_of[label] for label, found in names.items() if not found},
+        {label: photos_of[label] for label in sorted(photos_of.keys() - names.keys())},
+    )
 
 
 def around_name(sentence: str) -> tuple[str, str]:

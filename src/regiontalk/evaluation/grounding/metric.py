@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -32,8 +32,73 @@ METRICS = ("pointing", *(f"recall{k}" for k in RECALL_AT))
 BASELINES = ("whole_photo", "centre_box", "largest_region", "surest_region", "random_region")
 METHODS = ("model", *BASELINES, "best_region")
 
-Row = dict[str, float]
-"""A number for each of `METRICS`, in percent."""
+
+@dataclass(frozen=True, slots=True)
+class GroundingRow:
+    """Pointing accuracy, and recall at 1, 5 and 10 regions at an IoU of 0.5, in percent."""
+
+    pointing: float
+    recall1: float
+    recall5: float
+    recall10: float
+
+
+@dataclass(frozen=True, slots=True)
+class GroundingTable:
+    """Metrics of the model and of the baselines.
+
+    Attributes:
+        model: its regions by their scores.
+        whole_photo: the box of the whole photo. Single boxes have the same recall at every k.
+        centre_box: half the photo's width and height, with the same centre.
+        largest_region: the regions but the whole photo, by size.
+        surest_region: by objectness.
+        random_region: by the exact expected value.
+        best_region: no baseline but the upper bound (oracle): right if any region is.
+    """
+
+    model: GroundingRow
+    whole_photo: GroundingRow
+    centre_box: GroundingRow
+    largest_region: GroundingRow
+    surest_region: GroundingRow
+    random_region: GroundingRow
+    best_region: GroundingRow
+
+
+@dataclass(frozen=True, slots=True)
+class GroundingScores:
+    """Scores of some queries: averaged over queries (micro), over labels (macro), and by label."""
+
+    micro: GroundingTable
+    macro: GroundingTable
+    by_class: Mapping[str, GroundingTable]
+
+    @property
+    def times_best_baseline(self) -> dict[str, float]:
+        """`times_best_baseline` of "micro" and "macro", without those that are None."""
+        times = {way: times_best_baseline(getattr(self, way)) for way in ("micro", "macro")}
+        return {way: each for way, each in times.items() if each is not None}
+
+    def to_json(self) -> dict[str, Any]:
+        """The numbers by name."""
+        return asdict(self) | {"times_best_baseline": self.times_best_baseline}
+
+
+@dataclass(frozen=True, slots=True)
+class GroundingIntervals:
+    """Bootstrap intervals of `GroundingScores`.
+
+    Attributes:
+        micro, macro: `[low, high]` by method and metric. In each sample, macro averages over the
+            labels that it holds.
+        times_best_baseline: `[low, high]` of "micro" and "macro"; missing if the baselines have 0
+            in a sample.
+    """
+
+    micro: Mapping[str, Mapping[str, list[float]]]
+    macro: Mapping[str, Mapping[str, list[float]]]
+    times_best_baseline: Mapping[str, list[float]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,21 +143,11 @@ class Query:
             raise ValueError("a score is not finite")
 
 
-def grounding(queries: Sequence[Query]) -> dict[str, Any]:
+def grounding(queries: Sequence[Query]) -> GroundingScores:
     """Pointing accuracy and recalls of the model and of baselines.
-
-    The baselines: the whole photo; the box of half its width and height in its centre; the largest
-    region but the whole photo; that of the highest objectness; and a random region, by its exact
-    expected value. The whole photo and the centre box have the same centre. `best_region` is not a
-    baseline but the upper bound (oracle): right if any region is.
 
     Args:
         queries: at least one.
-
-    Returns:
-        `{"micro": table, "macro": table, "by_class": {label: table}}`. A table is `{method:
-        {"pointing", "recall1", "recall5", "recall10"}}` in percent, for each of `METHODS`; single
-        boxes have the same recall at every k. Micro averages over queries, macro over labels.
 
     Raises:
         ValueError: if there is no query.
@@ -102,25 +157,21 @@ def grounding(queries: Sequence[Query]) -> dict[str, Any]:
         label: _mean(rows[labels == label], weights[labels == label])
         for label in sorted(set(labels.tolist()))
     }
-    return {
-        "micro": _table(_mean(rows, weights)),
-        "macro": _table(np.mean(list(by_class.values()), axis=0)),
-        "by_class": {label: _table(each) for label, each in by_class.items()},
-    }
+    return GroundingScores(
+        micro=_table(_mean(rows, weights)),
+        macro=_table(np.mean(list(by_class.values()), axis=0)),
+        by_class={label: _table(each) for label, each in by_class.items()},
+    )
 
 
-def grounding_intervals(queries: Sequence[Query], samples: int, seed: int = 0) -> dict[str, Any]:
+def grounding_intervals(
+    queries: Sequence[Query], samples: int, seed: int = 0
+) -> GroundingIntervals:
     """Bootstrap intervals of the numbers of `grounding` over photos, see `evaluation.results`.
 
     Args:
         queries: at least one; those of one photo are drawn together.
         samples, seed: of the bootstrap.
-
-    Returns:
-        `{"micro": table, "macro": table, "times_best_baseline": {"micro", "macro"}}` as of
-        `grounding` and `times_best_baseline`, with `[low, high]` for each number. In each sample,
-        macro averages over the labels that it holds. The multiple is missing if the baselines have
-        0 in a sample.
 
     Raises:
         ValueError: if there is no query, or `samples` is below 1.
@@ -133,27 +184,27 @@ def grounding_intervals(queries: Sequence[Query], samples: int, seed: int = 0) -
         for times in draws(np.array([query.photo for query in queries]), samples, seed)
     ]  # samples x (2, methods, metrics)
     edges = np.apply_along_axis(interval, 0, np.stack(drawn))  # (low or high, 2, methods, metrics)
-    found = {
-        way: {
+    micro, macro = (
+        {
             method: {
                 metric: (100 * edges[:, which, m, k]).tolist() for k, metric in enumerate(METRICS)
             }
             for m, method in enumerate(METHODS)
         }
-        for which, way in enumerate(("micro", "macro"))
-    }
+        for which in range(2)
+    )
     multiples = {}
     for which, way in enumerate(("micro", "macro")):
         times = [times_best_baseline(_table(each[which])) for each in drawn]
         if None not in times:
             multiples[way] = interval([each for each in times if each is not None])
-    return {**found, "times_best_baseline": multiples}
+    return GroundingIntervals(micro, macro, multiples)
 
 
-def times_best_baseline(table: Mapping[str, Row], metric: str = "pointing") -> float | None:
+def times_best_baseline(table: GroundingTable, metric: str = "pointing") -> float | None:
     """The model's number as a multiple of the best baseline's; None if every baseline has 0."""
-    best = max(table[name][metric] for name in BASELINES)
-    return table["model"][metric] / best if best else None
+    best = max(float(getattr(getattr(table, name), metric)) for name in BASELINES)
+    return float(getattr(table.model, metric)) / best if best else None
 
 
 def centres_inside(boxes: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -275,8 +326,5 @@ def _micro_and_macro(rows: np.ndarray, weights: np.ndarray, starts: np.ndarray) 
     )
 
 
-def _table(rows: np.ndarray) -> dict[str, Row]:
-    return {
-        method: {metric: 100 * float(value) for metric, value in zip(METRICS, row, strict=True)}
-        for method, row in zip(METHODS, rows, strict=True)
-    }
+def _table(rows: np.ndarray) -> GroundingTable:
+    return GroundingTable(*(GroundingRow(*(100 * float(value) for value in row)) for row in rows))

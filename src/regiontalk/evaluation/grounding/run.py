@@ -7,7 +7,7 @@ of the shared space.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -21,21 +21,23 @@ from regiontalk.errors import DataError
 from regiontalk.evaluation.class_words import Words
 from regiontalk.evaluation.grounding.class_names import (
     SENTENCE,
+    AskedClasses,
     class_names,
     classes_asked,
     read_names,
 )
 from regiontalk.evaluation.grounding.metric import (
     IOU,
+    GroundingIntervals,
+    GroundingScores,
     Query,
     centres_inside,
     grounding,
     grounding_intervals,
-    times_best_baseline,
     union,
 )
 from regiontalk.evaluation.looking import boxed_regions
-from regiontalk.evaluation.results import SILENT, Progress, Reporting, interval_words, rounded
+from regiontalk.evaluation.results import SILENT, Progress, Reporting, interval_words, printed
 from regiontalk.evaluation.signature import TIES, box_signature
 from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.model import Model
@@ -43,6 +45,47 @@ from regiontalk.structures import Regions, Sentence
 from regiontalk.vision.boxes import area
 
 _POINTING = "the centre of the best region lies inside a true box, edges included"
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedWords:
+    """Pointing accuracy of single words of phrases, by the whole sentence's alignment.
+
+    Attributes:
+        pointing: percent of the words whose region has its centre in a box of their phrase.
+        words: how many.
+    """
+
+    pointing: float
+    words: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroundingResult:
+    """Grounding metrics with a signature.
+
+    Attributes:
+        scores: by kind of queries: "words", "difficult" and "synonyms" of classes, without empty
+            ones; "phrases" and "phrases_merged", with entity types as classes.
+        interval: of each of these; empty without a bootstrap.
+        asked: the classes queried; None for phrases.
+        aligned_words: of phrases; None for classes.
+        signature: settings and origin of the numbers.
+    """
+
+    scores: Mapping[str, GroundingScores]
+    interval: Mapping[str, GroundingIntervals]
+    asked: AskedClasses | None
+    aligned_words: AlignedWords | None
+    signature: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """As printed."""
+        numbers: dict[str, Any] = {kind: each.to_json() for kind, each in self.scores.items()}
+        numbers["interval"] = {kind: asdict(each) for kind, each in self.interval.items()} or None
+        numbers |= {} if self.asked is None else asdict(self.asked)
+        aligned_words = None if self.aligned_words is None else asdict(self.aligned_words)
+        return printed(self.signature, **numbers, aligned_words=aligned_words)
 
 
 OnQuery = Callable[[BoxedPhoto, str, Query], None]
@@ -62,7 +105,7 @@ def evaluate_classes(
     on_query: OnQuery = _ignore,
     reporting: Reporting | None = None,
     min_photos: int = 1,
-) -> dict[str, Any]:
+) -> GroundingResult:
     """Evaluate grounding by class names: each photo is queried for each class on its boxes.
 
     A class is queried by the first of its listed synonyms in the pack's vocabulary (`words`), and
@@ -80,12 +123,8 @@ def evaluate_classes(
             macro average.
 
     Returns:
-        `{"words": numbers, "difficult": numbers, "synonyms": numbers, "classes": {label:
-        {"word", "synonyms", "photos"}}, "unknown_classes": {label: photos}, "rare_classes":
-        {label: photos}, "signature"}`; numbers as of `grounding`, and `times_best_baseline`, the
-        model's pointing accuracy as a multiple of the best baseline's. `difficult` is the subset of
-        `words` by `_is_difficult`, missing if empty. With a bootstrap also `"interval"`: for each
-        of these `grounding_intervals`.
+        Scores of `words`, of `synonyms`, and of `difficult`, the subset of `words` by
+        `_is_difficult`, missing if empty.
 
     Raises:
         DataError: if no class to query has a name in the pack's vocabulary, or a photo is not of
@@ -101,19 +140,17 @@ def evaluate_classes(
     shown = zip(dataset.photos, looked, asked, strict=True)
     questions = _ask_classes(shown, names, scores_of, on_query)
     crowds = sum(len(photo.unclear & photo.labels) for photo in dataset.photos)
-    return {
-        **_numbers(questions, reporting),
-        **classes_asked(photos_of, names),
-        "signature": {
-            **box_signature(model, dataset, selection or {}, progress),
-            "queries": len(questions["words"]),
-            "difficult_queries": len(questions["difficult"]),
-            "pairs_left_out_for_crowds": crowds,
-            "sentence": sentence,
-            "min_photos_of_a_class": min_photos,
-            **_how(reporting),
-        },
+    signature = {
+        **box_signature(model, dataset, selection or {}, progress),
+        "queries": len(questions["words"]),
+        "difficult_queries": len(questions["difficult"]),
+        "pairs_left_out_for_crowds": crowds,
+        "sentence": sentence,
+        "min_photos_of_a_class": min_photos,
+        **_how(reporting),
     }
+    scores, intervals = _numbers(questions, reporting)
+    return GroundingResult(scores, intervals, classes_asked(photos_of, names), None, signature)
 
 
 def _ask_classes(
@@ -168,7 +205,7 @@ def evaluate_phrases(
     progress: Progress = SILENT,
     on_query: OnQuery = _ignore,
     reporting: Reporting | None = None,
-) -> dict[str, Any]:
+) -> GroundingResult:
     """Evaluate phrase grounding: each photo is queried for each phrase with a ground-truth box.
 
     Sentences are encoded as a whole; a phrase's score for a region is the sum of its words' ψ_U,
@@ -181,10 +218,6 @@ def evaluate_phrases(
         selection, progress: as in `evaluate_classes`.
         on_query: called with each query of `phrases`.
         reporting: the bootstrap.
-
-    Returns:
-        `{"phrases": numbers, "phrases_merged": numbers, "aligned_words": {"pointing", "words"},
-        "signature"}`; numbers as in `evaluate_classes`, with entity types as classes.
 
     Raises:
         DataError: if no phrase has a box, or a photo is not of the size that its boxes were drawn
@@ -203,18 +236,16 @@ def evaluate_phrases(
     merged = [replace(query, truth=union(query.truth)) for query in asked]
     words = sum(answer.words for answer in answers)
     pointed = 100 * sum(answer.words_inside for answer in answers) / words
-    return {
-        **_numbers({"phrases": asked, "phrases_merged": merged}, reporting),
-        "aligned_words": rounded({"pointing": pointed, "words": words}),
-        "signature": {
-            **box_signature(model, entities.boxes, selection or {}, progress),
-            "sentences": sum(map(len, entities.sentences)),
-            "queries": len(answers),
-            "phrases_without_a_known_word": sum(answer.unknown for answer in answers),
-            "beta": model.pack.settings.alignment.beta,
-            **_how(reporting),
-        },
+    signature = {
+        **box_signature(model, entities.boxes, selection or {}, progress),
+        "sentences": sum(map(len, entities.sentences)),
+        "queries": len(answers),
+        "phrases_without_a_known_word": sum(answer.unknown for answer in answers),
+        "beta": model.pack.settings.alignment.beta,
+        **_how(reporting),
     }
+    scores, intervals = _numbers({"phrases": asked, "phrases_merged": merged}, reporting)
+    return GroundingResult(scores, intervals, None, AlignedWords(pointed, words), signature)
 
 
 _HOW = {
@@ -307,23 +338,15 @@ def _is_difficult(photo: BoxedPhoto, label: str) -> bool:
 
 def _numbers(
     questions: Mapping[str, Sequence[Query]], reporting: Reporting | None
-) -> dict[str, Any]:
+) -> tuple[dict[str, GroundingScores], dict[str, GroundingIntervals]]:
     """Grounding metrics of each kind of queries, with bootstrap intervals."""
     asked = {kind: queries for kind, queries in questions.items() if queries}
-    numbers: dict[str, Any] = {}
-    for kind, queries in asked.items():
-        found = grounding(queries)
-        times = {way: times_best_baseline(found[way]) for way in ("micro", "macro")}
-        numbers[kind] = found | {
-            "times_best_baseline": {way: each for way, each in times.items() if each is not None}
-        }
-    if reporting is not None and reporting.samples:
-        numbers["interval"] = {
-            kind: grounding_intervals(queries, reporting.samples, reporting.seed)
-            for kind, queries in asked.items()
-        }
-    rounded_numbers: dict[str, Any] = rounded(numbers)
-    return rounded_numbers
+    intervals = {
+        kind: grounding_intervals(queries, reporting.samples, reporting.seed)
+        for kind, queries in asked.items()
+        if reporting is not None and reporting.samples
+    }
+    return {kind: grounding(queries) for kind, queries in asked.items()}, intervals
 
 
 def _how(reporting: Reporting | None) -> dict[str, str]:

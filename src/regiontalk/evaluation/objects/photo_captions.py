@@ -25,7 +25,7 @@ from regiontalk.errors import DataError
 from regiontalk.evaluation.captions.files import captions_sha256
 from regiontalk.evaluation.captions.run import caption_photos
 from regiontalk.evaluation.class_words import Mention
-from regiontalk.evaluation.grounding.metric import Query, grounding, times_best_baseline
+from regiontalk.evaluation.grounding.metric import METHODS, Query, grounding, times_best_baseline
 from regiontalk.evaluation.looking import check_size
 from regiontalk.evaluation.results import SILENT, Progress
 from regiontalk.evaluation.signature import box_signature
@@ -194,17 +194,15 @@ def traced_scores(queries: Sequence[Query]) -> dict[str, Any]:
 
     Returns:
         `{"words", "micro": {method: percent}, "macro": {method: percent}, "times_best_baseline"}`,
-        the latter of micro; only `words`, 0, if there is no query.
+        the latter of micro, missing if every baseline has 0; only `words`, 0, if there is no query.
     """
     if not queries:
         return {"words": 0}
     found = grounding(queries)
     tables = {
-        way: {method: numbers["pointing"] for method, numbers in found[way].items()}
-        for way in ("micro", "macro")
+        way: {method: getattr(table, method).pointing for method in METHODS}
+        for way, table in (("micro", found.micro), ("macro", found.macro))
     }
-    return {
-        "words": len(queries),
-        **tables,
-        "times_best_baseline": times_best_baseline(found["micro"]),
-    }
+    times = times_best_baseline(found.micro)
+    ratio = {} if times is None else {"times_best_baseline": times}
+    return {"words": len(queries), **tables, **ratio}

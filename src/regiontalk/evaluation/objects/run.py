@@ -23,7 +23,7 @@ from regiontalk.evaluation.objects.metric import (
     object_scores,
 )
 from regiontalk.evaluation.objects.photo_captions import PhotoCaptions, TracedCaption, traced_scores
-from regiontalk.evaluation.results import Reporting, interval_words, rounded
+from regiontalk.evaluation.results import Reporting, interval_words, printed
 from regiontalk.evaluation.signature import boxes_signature, file_sha256, span
 from regiontalk.language import tokenise
 from regiontalk.vision.boxes import area
@@ -108,7 +108,7 @@ class ObjectResult:
             {"words": each.words, "class": each.label, "captions": each.captions}
             for each in self.wrong_words
         ]
-        return {**rounded(numbers), "wrong_words": wrong, "signature": dict(self.signature)}
+        return printed(self.signature, **numbers, wrong_words=wrong)
 
 
 def evaluate_objects(

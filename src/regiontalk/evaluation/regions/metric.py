@@ -5,9 +5,8 @@ Axis names: K described boxes of a photo, B true boxes, R records (described box
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -44,7 +43,41 @@ class Described:
     true_captions: Sequence[Sequence[Sequence[str]]]
 
 
-def dense_captioning(photos: Sequence[Described], similarity: Similarity) -> dict[str, float]:
+@dataclass(frozen=True, slots=True)
+class DenseScores:
+    """Mean average precision of described boxes, in percent.
+
+    Attributes:
+        map: of boxes with their captions.
+        detection_map: of boxes alone.
+    """
+
+    map: float
+    detection_map: float
+
+
+@dataclass(frozen=True, slots=True)
+class NamedShares:
+    """Boxes whose captions name classes, in percent of all boxes, and the captions' words.
+
+    Attributes:
+        micro: whose caption names the box's class.
+        macro: the same, averaged over classes.
+        another: whose caption names another class of the data and not the box's.
+        by_class: of the boxes of each class, those whose caption names it.
+        distinct_words: how many different words the captions have together.
+        mean_words: how many words a caption has.
+    """
+
+    micro: float
+    macro: float
+    another: float
+    by_class: Mapping[str, float]
+    distinct_words: int
+    mean_words: float
+
+
+def dense_captioning(photos: Sequence[Described], similarity: Similarity) -> DenseScores:
     """Mean average precision of boxes with captions (Johnson et al. 2016, "DenseCap", section 4.3).
 
     True boxes that overlap by an IoU of 0.7 are merged first (their mean, all their captions). The
@@ -61,9 +94,6 @@ def dense_captioning(photos: Sequence[Described], similarity: Similarity) -> dic
     Args:
         photos: at least one true box among them.
         similarity: the paper's is METEOR.
-
-    Returns:
-        `{"map", "detection_map"}` in percent; the second ignores captions.
 
     Raises:
         ValueError: if there is no true box, or a photo's parts do not fit together.
@@ -83,7 +113,7 @@ def dense_captioning(photos: Sequence[Described], similarity: Similarity) -> dic
         for threshold in SIMILARITIES
     ]
     found = [average_precision(first & (overlap >= least), true_boxes) for least in OVERLAPS]
-    return {"map": 100 * float(np.mean(pairs)), "detection_map": 100 * float(np.mean(found))}
+    return DenseScores(100 * float(np.mean(pairs)), 100 * float(np.mean(found)))
 
 
 def average_precision(right: np.ndarray, positives: int) -> float:
@@ -134,7 +164,7 @@ def merge_boxes(boxes: np.ndarray, least: float = MERGE_FROM) -> list[np.ndarray
     return groups
 
 
-def named_shares(captions: Sequence[Sequence[str]], labels: Sequence[str]) -> dict[str, Any]:
+def named_shares(captions: Sequence[Sequence[str]], labels: Sequence[str]) -> NamedShares:
     """Share of boxes whose caption names the box's class, or a listed synonym.
 
     And the share whose caption names only another class: a captioner that calls everything a dog
@@ -144,16 +174,10 @@ def named_shares(captions: Sequence[Sequence[str]], labels: Sequence[str]) -> di
         captions: the words of each box's caption, at least one box.
         labels: the class of each box.
 
-    Returns:
-        `{"micro", "macro", "another", "by_class": {label: share}, "distinct_words", "mean_words"}`,
-        shares in percent: of all boxes, averaged over classes, and of all boxes those whose caption
-        names another class of `labels` and not the box's; then how many different words the
-        captions have together, and how many words each.
-
     Raises:
         ValueError: if there is no box or the lengths differ.
 
-    >>> named_shares([["a", "puppy"], ["a", "man"]], ["dog", "cat"])["micro"]
+    >>> named_shares([["a", "puppy"], ["a", "man"]], ["dog", "cat"]).micro
     50.0
     """
     if not captions or len(captions) != len(labels):
@@ -169,15 +193,14 @@ def named_shares(captions: Sequence[Sequence[str]], labels: Sequence[str]) -> di
         for words, right in zip(captions, named, strict=True)
     ]
     by_class = {label: 100 * float(named[of == label].mean()) for label in classes}
-    macro = float(np.mean(list(by_class.values())))
-    return {
-        "micro": 100 * float(named.mean()),
-        "macro": macro,
-        "another": 100 * float(np.mean(another)),
-        "by_class": by_class,
-        "distinct_words": len({word for words in captions for word in words}),
-        "mean_words": float(np.mean([len(words) for words in captions])),
-    }
+    return NamedShares(
+        micro=100 * float(named.mean()),
+        macro=float(np.mean(list(by_class.values()))),
+        another=100 * float(np.mean(another)),
+        by_class=by_class,
+        distinct_words=len({word for words in captions for word in words}),
+        mean_words=float(np.mean([len(words) for words in captions])),
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ Table 3. Axis names: K boxes of a photo, D dimensions of the features.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from math import ceil, floor
 from typing import Any
 
@@ -16,16 +16,18 @@ import numpy as np
 from regiontalk.data import BoxedDataset, BoxedPhoto
 from regiontalk.errors import ConfigError, DataError
 from regiontalk.evaluation.captions.java import NEEDS, meteor, meteor_is_installed, meteor_note
-from regiontalk.evaluation.captions.metric import caption_scores, rouge_l
+from regiontalk.evaluation.captions.metric import CorpusScores, caption_scores, rouge_l
 from regiontalk.evaluation.captions.run import nearest, refuse_shared
 from regiontalk.evaluation.looking import CLASSES, boxed_regions
 from regiontalk.evaluation.regions.metric import (
+    DenseScores,
     Described,
+    NamedShares,
     Similarity,
     dense_captioning,
     named_shares,
 )
-from regiontalk.evaluation.results import SILENT, Progress, rounded
+from regiontalk.evaluation.results import SILENT, Progress, printed
 from regiontalk.evaluation.signature import box_signature
 from regiontalk.language import tokenise
 from regiontalk.model import Model
@@ -57,6 +59,79 @@ class Dense:
         return f"thresholds of Johnson et al. 2016, similarity {self.name}, surest box first"
 
 
+@dataclass(frozen=True, slots=True)
+class NamingResult:
+    """Shares of boxes whose captions name their class, with a signature.
+
+    Attributes:
+        region: by the region captioner.
+        full_frame_on_crop: by the photo captioner on the crop of each box.
+        boxes_by_class: number of boxes of each class.
+        signature: settings and origin of the numbers.
+    """
+
+    region: NamedShares
+    full_frame_on_crop: NamedShares
+    boxes_by_class: Mapping[str, int]
+    signature: Mapping[str, Any]
+
+    @property
+    def times_full_frame(self) -> float | None:
+        """Ratio of the micro shares; None if the full-frame captioner never names a class."""
+        full_frame = self.full_frame_on_crop.micro
+        return self.region.micro / full_frame if full_frame else None
+
+    def to_json(self) -> dict[str, Any]:
+        """As printed."""
+        return printed(
+            self.signature,
+            region=asdict(self.region),
+            full_frame_on_crop=asdict(self.full_frame_on_crop),
+            times_full_frame=self.times_full_frame,
+            boxes_by_class=dict(self.boxes_by_class),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RegionCaptionResult:
+    """Scores of captions of boxes against people's captions, with a signature.
+
+    In percent, with METEOR where it is installed.
+
+    Attributes:
+        region: of the region captioner.
+        full_frame_on_crop: of the photo captioner on the crop of each box.
+        nearest_neighbour: of the baseline; None if it was not asked for.
+        human: of each box's first caption against its others, on the boxes that have some; None if
+            none has.
+        dense_captioning: on the model's own boxes; None if it was not asked for.
+        signature: settings and origin of the numbers.
+    """
+
+    region: CorpusScores
+    full_frame_on_crop: CorpusScores
+    nearest_neighbour: CorpusScores | None
+    human: CorpusScores | None
+    dense_captioning: DenseScores | None
+    signature: Mapping[str, Any]
+
+    def systems(self) -> dict[str, CorpusScores]:
+        """The available scores, by name."""
+        found = {
+            "region": self.region,
+            "full_frame_on_crop": self.full_frame_on_crop,
+            "nearest_neighbour": self.nearest_neighbour,
+            "human": self.human,
+        }
+        return {name: scores for name, scores in found.items() if scores is not None}
+
+    def to_json(self) -> dict[str, Any]:
+        """As printed."""
+        numbers = {name: scores.by_name() for name, scores in self.systems().items()}
+        dense = None if self.dense_captioning is None else asdict(self.dense_captioning)
+        return printed(self.signature, **numbers, dense_captioning=dense)
+
+
 def find_similarity(name: str) -> Similarity:
     """The caption similarity of a name, in 0..1.
 
@@ -81,7 +156,7 @@ def evaluate_naming(
     beam: int | None = None,
     selection: Mapping[str, Any] | None = None,
     progress: Progress = SILENT,
-) -> dict[str, Any]:
+) -> NamingResult:
     """Caption every box and measure how often captions name the box's class, or a listed synonym.
 
     Args:
@@ -89,11 +164,6 @@ def evaluate_naming(
         dataset: photos with the names of classes on their boxes.
         beam: beam width; None for the pack's.
         selection: how the photos were chosen, for the signature.
-
-    Returns:
-        `{"region": shares, "full_frame_on_crop": shares, "times_full_frame", "boxes_by_class",
-        "signature"}`; shares as of `named_shares`. `times_full_frame` is missing if the full-frame
-        captioner never names a class.
 
     Raises:
         DataError: if the dataset has no box or no classes, or a photo is not of the size its boxes
@@ -105,15 +175,9 @@ def evaluate_naming(
     labels = [texts[0] for photo in dataset.photos for texts in photo.texts]
     region = named_shares([words for each in written for words in each.region], labels)
     full_frame = named_shares([words for each in written for words in each.crop], labels)
-    times = (
-        {"times_full_frame": region["micro"] / full_frame["micro"]} if full_frame["micro"] else {}
-    )
     counts = {label: labels.count(label) for label in sorted(set(labels))}
     signature = box_signature(model, dataset, selection or {}, progress) | _search(model, beam)
-    numbers = rounded(
-        {"region": region, "full_frame_on_crop": full_frame, **times, "boxes_by_class": counts}
-    )
-    return {**numbers, "signature": signature}
+    return NamingResult(region, full_frame, counts, signature)
 
 
 def evaluate_region_captions(
@@ -124,7 +188,7 @@ def evaluate_region_captions(
     dense: Dense | None = None,
     selection: Mapping[str, Any] | None = None,
     progress: Progress = SILENT,
-) -> dict[str, Any]:
+) -> RegionCaptionResult:
     """Caption every box and score against people's captions (the paper's Table 3).
 
     Args:
@@ -135,12 +199,6 @@ def evaluate_region_captions(
             baseline.
         dense: measure dense captioning too, on the model's own boxes.
         selection, progress: as in `evaluate_naming`.
-
-    Returns:
-        `{"region", "full_frame_on_crop", "nearest_neighbour", "human": scores, "dense_captioning":
-        {"map", "detection_map"}, "signature"}`, scores as of `caption_scores`, and "meteor" where
-        it is installed. "human" compares each box's first caption with its others, on the boxes
-        that have some; it is missing if none has, and so is what was not asked for.
 
     Raises:
         DataError, PhotoError: as in `evaluate_naming`.
@@ -153,16 +211,7 @@ def evaluate_region_captions(
         refuse_shared(asked, lending, "Give --neighbours others")
     written = list(_describe(model, dataset, beam, progress))
     truths = [list(map(tokenise, texts)) for photo in dataset.photos for texts in photo.texts]
-    found: dict[str, Any] = {
-        "region": _scores([words for each in written for words in each.region], truths),
-        "full_frame_on_crop": _scores([words for each in written for words in each.crop], truths),
-    }
-    if neighbours is not None:
-        lent = _lend(model, written, neighbours, progress)
-        found["nearest_neighbour"] = _scores(lent, truths)
     several = [texts for texts in truths if len(texts) > 1]
-    if several:
-        found["human"] = _scores([texts[0] for texts in several], [texts[1:] for texts in several])
     lender = None if neighbours is None else f"{neighbours.name}, {neighbours.split}"
     how: dict[str, Any] = _search(model, beam) | {
         "captions": sum(map(len, truths)),
@@ -170,18 +219,28 @@ def evaluate_region_captions(
         "boxes_with_several_captions": len(several),
         "nearest_neighbour": lender,
     }
+    lent = None if neighbours is None else _lend(model, written, neighbours, progress)
+    found = None
     if dense is not None:
         described = list(_find_and_describe(model, dataset, beam, progress))
-        found["dense_captioning"] = dense_captioning(described, dense.similarity)
+        found = dense_captioning(described, dense.similarity)
         how["dense_captioning"] = dense.how
-    signature = box_signature(model, dataset, selection or {}, progress)
-    return {**rounded(found), "signature": signature | how}
+    return RegionCaptionResult(
+        region=_scores([words for each in written for words in each.region], truths),
+        full_frame_on_crop=_scores([words for each in written for words in each.crop], truths),
+        nearest_neighbour=None if lent is None else _scores(lent, truths),
+        human=_scores([texts[0] for texts in several], [texts[1:] for texts in several])
+        if several
+        else None,
+        dense_captioning=found,
+        signature=box_signature(model, dataset, selection or {}, progress) | how,
+    )
 
 
-def _scores(candidates: Texts, references: Sequence[Texts]) -> dict[str, float]:
+def _scores(candidates: Texts, references: Sequence[Texts]) -> CorpusScores:
     found = caption_scores(candidates, references)
     if meteor_is_installed():
-        found["meteor"] = 100 * meteor(candidates, references)[0]
+        found = replace(found, java_metrics={"meteor": 100 * meteor(candidates, references)[0]})
     return found
 
 

@@ -5,7 +5,8 @@ Recall at k, median and mean rank, bootstrap intervals. Axis names: N photos, L 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, fields
 from statistics import fmean
 from typing import Any, TypeAlias
 
@@ -18,21 +19,106 @@ from regiontalk.evaluation.results import (
     draw,
     interval,
     interval_words,
-    rounded,
+    printed,
 )
 from regiontalk.evaluation.retrieval.ranks import MatrixScores, Ranks, Scores, rank
 from regiontalk.evaluation.signature import TIES
 
-RECALL_AT = (1, 5, 10)
 WAYS = ("image_to_text", "text_to_image")
-
-Numbers: TypeAlias = dict[str, dict[str, float]]
 
 Fold: TypeAlias = tuple[slice, np.ndarray, np.ndarray]
 """Its photos, its sentences, and the photo of each of these, counted within the fold."""
 
 
-def retrieval(scores: np.ndarray, photo_of_sentence: np.ndarray) -> Numbers:
+@dataclass(frozen=True, slots=True)
+class WayScores:
+    """Recalls and ranks of one direction.
+
+    Attributes:
+        r1, r5, r10: recall at 1, 5 and 10, in percent.
+        median_rank: the plain median of the ranks, from 1; halves are possible.
+        mean_rank: from 1.
+    """
+
+    r1: float
+    r5: float
+    r10: float
+    median_rank: float
+    mean_rank: float
+
+
+NAMES = tuple(each.name for each in fields(WayScores))
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalScores:
+    """Recalls and ranks of both directions."""
+
+    image_to_text: WayScores
+    text_to_image: WayScores
+
+    @property
+    def rsum(self) -> float:
+        """The sum of the six recalls, 0..600: one number to compare systems by."""
+        ways = (self.image_to_text, self.text_to_image)
+        return sum(recall for way in ways for recall in (way.r1, way.r5, way.r10))
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalIntervals:
+    """`[low, high]` of each number: by the names of `WayScores`, and of the sum of recalls."""
+
+    image_to_text: Mapping[str, list[float]]
+    text_to_image: Mapping[str, list[float]]
+    rsum: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalResult:
+    """Scores of a retrieval with a signature.
+
+    Attributes:
+        scores: recalls in percent and ranks, averaged over folds.
+        interval: of each score; None without a bootstrap.
+        signature: settings and origin of the numbers.
+    """
+
+    scores: RetrievalScores
+    interval: RetrievalIntervals | None
+    signature: Mapping[str, Any]
+
+    @classmethod
+    def of(
+        cls, folds: Sequence[Ranks], signature: dict[str, Any], reporting: Reporting
+    ) -> RetrievalResult:
+        """The result of a retrieval: numbers, intervals and signature.
+
+        Args:
+            folds: the ranks in each fold, or in the whole set alone.
+            signature: of what was ranked, and by what.
+            reporting: the bootstrap; the folds are done.
+        """
+        size = len(folds[0].photos)
+        how = {
+            "ties": TIES,
+            "folds": "1"
+            if len(folds) == 1
+            else f"average of {len(folds)} of {size} photos each, in order",
+        }
+        intervals = None
+        if reporting.samples:
+            intervals = bootstrap(folds, reporting.samples, reporting.seed)
+            how["interval"] = interval_words(reporting)
+        return cls(numbers(folds), intervals, signature | how)
+
+    def to_json(self) -> dict[str, Any]:
+        """As printed."""
+        numbers = asdict(self.scores) | {"rsum": self.scores.rsum}
+        interval = None if self.interval is None else asdict(self.interval)
+        return printed(self.signature, **numbers, interval=interval)
+
+
+def retrieval(scores: np.ndarray, photo_of_sentence: np.ndarray) -> RetrievalScores:
     """Ranks every sentence for every photo and the other way round.
 
     A photo's rank is that of its closest ground truth: the best ranked of its own sentences, with
@@ -44,11 +130,6 @@ def retrieval(scores: np.ndarray, photo_of_sentence: np.ndarray) -> Numbers:
         photo_of_sentence: (L,) integers in 0..N-1, the photo that each sentence was written for.
             Every photo has at least one.
 
-    Returns:
-        `{"image_to_text": numbers, "text_to_image": numbers}`, each `{"r1", "r5", "r10",
-        "median_rank", "mean_rank"}`: recalls in percent, and the plain median of the ranks
-        (halves are possible).
-
     Raises:
         ValueError: if the shapes disagree, a score is not finite or a photo has no sentence.
 
@@ -57,34 +138,26 @@ def retrieval(scores: np.ndarray, photo_of_sentence: np.ndarray) -> Numbers:
     photos, so its rank is 2.
 
     >>> result = retrieval(np.array([[0.5, 0.1, 0.7], [0.2, 0.9, 0.7]]), np.array([0, 1, 1]))
-    >>> result["image_to_text"]
-    {'r1': 50.0, 'r5': 100.0, 'r10': 100.0, 'median_rank': 1.5, 'mean_rank': 1.5}
-    >>> round(result["text_to_image"]["r1"], 1)
+    >>> result.image_to_text
+    WayScores(r1=50.0, r5=100.0, r10=100.0, median_rank=1.5, mean_rank=1.5)
+    >>> round(result.text_to_image.r1, 1)
     66.7
     """
     return numbers([rank(MatrixScores(np.asarray(scores), np.asarray(photo_of_sentence)))])
 
 
-def numbers(folds: Sequence[Ranks]) -> Numbers:
+def numbers(folds: Sequence[Ranks]) -> RetrievalScores:
     """Recalls, median and mean rank both ways, averaged over folds.
 
     Args:
         folds: the ranks of each fold, or of the whole set alone.
-
-    Returns:
-        As `retrieval`.
     """
     return _average(
         [_Weighable(fold).numbers(np.ones(len(fold.photos), np.int64)) for fold in folds]
     )
 
 
-def rsum(found: Numbers) -> float:
-    """The sum of the six recalls, 0..600: one number to compare systems by."""
-    return sum(found[way][f"r{k}"] for way in WAYS for k in RECALL_AT)
-
-
-def bootstrap(folds: Sequence[Ranks], samples: int, seed: int = 0) -> dict[str, Any]:
+def bootstrap(folds: Sequence[Ranks], samples: int, seed: int = 0) -> RetrievalIntervals:
     """Percentile bootstrap intervals of the numbers over photos.
 
     Photos are drawn with replacement, each together with its sentences, and within their fold. The
@@ -97,8 +170,7 @@ def bootstrap(folds: Sequence[Ranks], samples: int, seed: int = 0) -> dict[str, 
         seed: of the draws.
 
     Returns:
-        `{"image_to_text": {"r1": [low, high], ...}, "text_to_image": {...}, "rsum": [low, high]}`:
-        the middle 95 % of the samples' values.
+        The middle 95 % of the samples' values.
 
     Raises:
         ValueError: if `samples` is below 1.
@@ -111,11 +183,15 @@ def bootstrap(folds: Sequence[Ranks], samples: int, seed: int = 0) -> dict[str, 
         _average([fold.numbers(draw(fold.photos, generator)) for fold in weighable])
         for _ in range(samples)
     ]
-    intervals = {
-        way: {name: interval([d[way][name] for d in drawn]) for name in drawn[0][way]}
-        for way in WAYS
-    }
-    return {**intervals, "rsum": interval([rsum(each) for each in drawn])}
+
+    def of(ways: Sequence[WayScores]) -> dict[str, list[float]]:
+        return {name: interval([getattr(way, name) for way in ways]) for name in NAMES}
+
+    return RetrievalIntervals(
+        of([each.image_to_text for each in drawn]),
+        of([each.text_to_image for each in drawn]),
+        interval([each.rsum for each in drawn]),
+    )
 
 
 def cut_folds(photo_of_sentence: np.ndarray, photos: int, folds: int) -> list[Fold]:
@@ -163,36 +239,6 @@ def rank_folds(
     return [rank(scores_of(*part), progress.advance) for part in parts]
 
 
-def retrieval_result(
-    folds: Sequence[Ranks], signature: dict[str, Any], reporting: Reporting
-) -> dict[str, Any]:
-    """The result of a retrieval: numbers, intervals and signature.
-
-    Args:
-        folds: the ranks in each fold, or in the whole set alone.
-        signature: of what was ranked, and by what.
-        reporting: the bootstrap; the folds are done.
-
-    Returns:
-        `{"image_to_text": {"r1", "r5", "r10", "median_rank", "mean_rank"}, "text_to_image": {...},
-        "rsum", "signature": {...}}`, recalls in percent; with a bootstrap also `"interval"`: for
-        each number its `[low, high]`.
-    """
-    found = numbers(folds)
-    size = len(folds[0].photos)
-    how = {
-        "ties": TIES,
-        "folds": "1"
-        if len(folds) == 1
-        else f"average of {len(folds)} of {size} photos each, in order",
-    }
-    result: dict[str, Any] = {**found, "rsum": rsum(found)}
-    if reporting.samples:
-        result["interval"] = bootstrap(folds, reporting.samples, reporting.seed)
-        how["interval"] = interval_words(reporting)
-    return {**rounded(result), "signature": signature | how}
-
-
 class _Weighable:
     """Ranks sorted once, so that numbers under many bootstrap weights need no more sorting."""
 
@@ -204,35 +250,32 @@ class _Weighable:
             (ranks.sentences[by_sentence], ranks.photo_of_sentence[by_sentence]),
         )
 
-    def numbers(self, weights: np.ndarray) -> Numbers:
+    def numbers(self, weights: np.ndarray) -> RetrievalScores:
         """As `retrieval`, photo k and its sentences taken `weights[k]` times, (N,) integers."""
-        return {
-            way: _numbers(ranks, weights[photos])
-            for way, (ranks, photos) in zip(WAYS, self._ways, strict=True)
-        }
+        return RetrievalScores(*(_numbers(ranks, weights[photos]) for ranks, photos in self._ways))
 
 
-def _numbers(ranks: np.ndarray, weights: np.ndarray) -> dict[str, float]:
+def _numbers(ranks: np.ndarray, weights: np.ndarray) -> WayScores:
     """Recalls, median and mean of sorted ranks with integer weights."""
     upto = np.cumsum(weights)
     total = int(upto[-1])
-    recalls = {}
-    for k in RECALL_AT:
+
+    def recall(k: int) -> float:
         within = int(np.searchsorted(ranks, k, side="right"))
-        recalls[f"r{k}"] = 100 * int(upto[within - 1]) / total if within else 0.0
+        return 100 * int(upto[within - 1]) / total if within else 0.0
+
     middle = [
         ranks[np.searchsorted(upto, place, side="right")]
         for place in ((total - 1) // 2, total // 2)
     ]
-    return {
-        **recalls,
-        "median_rank": float(np.mean(middle)),
-        "mean_rank": float(ranks @ weights) / total,
-    }
+    mean_rank = float(ranks @ weights) / total
+    return WayScores(recall(1), recall(5), recall(10), float(np.mean(middle)), mean_rank)
 
 
-def _average(folds: Sequence[Numbers]) -> Numbers:
-    return {
-        way: {name: fmean(fold[way][name] for fold in folds) for name in folds[0][way]}
-        for way in WAYS
-    }
+def _average(folds: Sequence[RetrievalScores]) -> RetrievalScores:
+    def of(ways: Sequence[WayScores]) -> WayScores:
+        return WayScores(*(fmean(each) for each in zip(*map(astuple, ways), strict=True)))
+
+    return RetrievalScores(
+        of([fold.image_to_text for fold in folds]), of([fold.text_to_image for fold in folds])
+    )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from regiontalk.data import Dataset
 from regiontalk.errors import PackError
 from regiontalk.evaluation.looking import photo_regions
 from regiontalk.evaluation.results import SILENT, Progress, Reporting
-from regiontalk.evaluation.retrieval.metric import cut_folds, rank_folds, retrieval_result
+from regiontalk.evaluation.retrieval.metric import RetrievalResult, cut_folds, rank_folds
 from regiontalk.evaluation.retrieval.ranks import Ranks, VectorScores
 from regiontalk.evaluation.signature import evaluation_signature
 from regiontalk.language import tokenise
@@ -43,7 +42,7 @@ class Retrieved:
         photo_of_sentence: (L,) the photo of each sentence.
     """
 
-    result: dict[str, Any]
+    result: RetrievalResult
     ranks: list[Ranks]
     kind: Kind
     region_vectors: np.ndarray
@@ -58,7 +57,7 @@ def evaluate_retrieval(
     dataset: Dataset,
     reporting: Reporting | None = None,
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> RetrievalResult:
     """Rank all sentences of a dataset for each photo, and all photos for each sentence.
 
     Args:
@@ -67,7 +66,7 @@ def evaluate_retrieval(
         reporting: folds and bootstrap.
 
     Returns:
-        As `retrieval_result`, with the signature of the pack and the dataset.
+        With the signature of the pack and the dataset.
 
     Raises:
         PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.
@@ -108,7 +107,7 @@ def retrieve(
     less = ", less the hubness of both" if model.pack.settings.bank.photos else ""
     how = {"score": f"{kind} ({FORMULAS[kind]}){less}"}
     signature = evaluation_signature(model, dataset, progress) | how
-    result = retrieval_result(ranks, signature, reporting)
+    result = RetrievalResult.of(ranks, signature, reporting)
     return Retrieved(result, ranks, kind, vectors, counts, captions, sentences, photo_of_sentence)
 
 

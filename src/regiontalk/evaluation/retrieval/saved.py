@@ -18,7 +18,7 @@ import safetensors
 import regiontalk
 from regiontalk.errors import DataError, memory_errors
 from regiontalk.evaluation.results import SILENT, Progress, Reporting
-from regiontalk.evaluation.retrieval.metric import cut_folds, rank_folds, retrieval_result
+from regiontalk.evaluation.retrieval.metric import RetrievalResult, cut_folds, rank_folds
 from regiontalk.evaluation.retrieval.ranks import (
     MatrixScores,
     VectorScores,
@@ -41,7 +41,7 @@ def evaluate_scores(
     owners: Path | None = None,
     reporting: Reporting | None = None,
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> RetrievalResult:
     """Retrieval by a saved matrix of scores.
 
     A .npy file is memory-mapped and read in chunks of rows.
@@ -54,7 +54,7 @@ def evaluate_scores(
         reporting, progress: as `evaluate_retrieval`.
 
     Returns:
-        As `retrieval_result`, the signature with the files' names and checksums.
+        With the files' names and checksums in the signature.
 
     Raises:
         DataError: naming the file, what was expected in it and what was found.
@@ -71,7 +71,7 @@ def evaluate_scores(
     with _blamed_on(scores, len(parts)):
         ranks = rank_folds(parts, scores_of, progress)
     signature = {**_start(of), **_file("scores", scores), "owners": origin}
-    return retrieval_result(ranks, signature, reporting)
+    return RetrievalResult.of(ranks, signature, reporting)
 
 
 def evaluate_embeddings(
@@ -81,7 +81,7 @@ def evaluate_embeddings(
     owners: Path | None = None,
     reporting: Reporting | None = None,
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> RetrievalResult:
     """Retrieval by saved embeddings, one vector a photo and a sentence, in float32.
 
     Args:
@@ -91,7 +91,7 @@ def evaluate_embeddings(
         owners, reporting, progress: as `evaluate_scores`.
 
     Returns:
-        As `retrieval_result`, the signature with the files' names and checksums.
+        With the files' names and checksums in the signature.
 
     Raises:
         DataError, ConfigError: as `evaluate_scores`.
@@ -116,7 +116,7 @@ def evaluate_embeddings(
         ranks = rank_folds(parts, scores_of, progress)
     files = {**_file("photo_embeddings", photos), **_file("sentence_embeddings", sentences)}
     how = {"similarity": "dot product" if similarity == "dot" else "cosine", "owners": origin}
-    return retrieval_result(ranks, {**_start(of), **files, **how}, reporting)
+    return RetrievalResult.of(ranks, {**_start(of), **files, **how}, reporting)
 
 
 @contextmanager
