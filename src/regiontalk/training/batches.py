@@ -27,6 +27,10 @@ MOST_PROCESSES = 12
 megabytes."""
 LARGE_BYTES = 1 << 12
 """Smaller arrays go through the pipe between processes, larger ones through shared memory."""
+WORKER_DIED = (
+    "a process that makes batches died, perhaps for want of memory, or of shared memory "
+    "(/dev/shm); the same command goes on from the last checkpoint"
+)
 
 
 class Shuffled:
@@ -171,28 +175,27 @@ def loaded_batches(batch: Callable[[int], Any], steps: range, processes: int) ->
         multiprocessing_context="fork",
         generator=torch.Generator(),
     )
-    for made in loader:
-        if isinstance(made, RegionTalkError):
-            raise made
-        yield from_tensors(made)
+    try:
+        for made in loader:
+            if isinstance(made, RegionTalkError):
+                raise made
+            yield from_tensors(made)
+    except (EOFError, ConnectionError) as error:  # it died while a tensor was being received
+        raise TrainingError(WORKER_DIED) from error
 
 
 @contextmanager
 def worker_deaths_as_errors() -> Iterator[None]:
     """Within it, the death of a `DataLoader` worker is a `TrainingError`.
 
-    PyTorch raises its own error from a signal handler, so anywhere in the current step. Where a
-    tensor was just being received, that fails first.
+    PyTorch raises its own error from a signal handler, so anywhere in the current step.
     """
     try:
         yield
-    except (RuntimeError, EOFError, ConnectionError) as error:
-        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
             raise
-        raise TrainingError(
-            "a process that makes batches died, perhaps for want of memory, or of shared memory "
-            "(/dev/shm); the same command goes on from the last checkpoint"
-        ) from error
+        raise TrainingError(WORKER_DIED) from error
 
 
 class BatchOfStep(Dataset[Any]):
