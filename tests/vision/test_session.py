@@ -188,11 +188,12 @@ def test_a_container_may_have_fewer_cpus_than_its_host(
 
 def test_quota_and_period_in_two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)
-    quota, period = tmp_path / "quota", tmp_path / "period"
+    period = tmp_path / "period"
     period.write_text("100000\n")
-    monkeypatch.setattr(vision_session, "_QUOTA_FILES", ((quota, period),))
     for microseconds, cpus in (("300000\n", 3), ("-1\n", 8)):
+        quota = tmp_path / f"quota of {cpus}"
         quota.write_text(microseconds)
+        monkeypatch.setattr(vision_session, "_QUOTA_FILES", ((quota, period),))
         assert available_cpus() == cpus
 
 

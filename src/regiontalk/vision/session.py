@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -219,12 +220,13 @@ def available_cpus() -> int:
     """CPUs this process may use, by its affinity mask and by its container's CPU quota."""
     affinity = getattr(os, "sched_getaffinity", None)
     cpus = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return max(1, math.ceil(min(cpus, _cpu_quota())))
+    return max(1, math.ceil(min(cpus, _cpu_quota(_QUOTA_FILES))))
 
 
-def _cpu_quota() -> float:
+@cache  # asked for at every search
+def _cpu_quota(candidates: tuple[tuple[Path, ...], ...]) -> float:
     """CPUs by the quota of the control group (version 2, then 1); infinite without one."""
-    for files in _QUOTA_FILES:
+    for files in candidates:
         try:
             quota, period = " ".join(file.read_text() for file in files).split()
             return float(quota) / float(period) if float(quota) > 0 else math.inf
