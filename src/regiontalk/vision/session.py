@@ -230,7 +230,7 @@ def _cpu_quota(candidates: tuple[tuple[Path, ...], ...]) -> float:
         try:
             quota, period = " ".join(file.read_text() for file in files).split()
             return float(quota) / float(period) if float(quota) > 0 else math.inf
-        except (OSError, ValueError):  # no such file, or "max"
+        except (OSError, ValueError, ZeroDivisionError):  # no such file, or "max"
             continue
     return math.inf
 
