@@ -38,8 +38,7 @@ FREQUENT, CANDIDATES = 20_000, 150_000
 """Words that are placed because they are frequent, and among how many the others are looked for."""
 THINGS = ("coco/unlabelled.json", "voc/machine.json")
 NEAREST, LEAST_SHORT = 5, 3
-"""Things that say together how near a word lies, and letters that a word has at least which only
-they bring."""
+"""Neighbours whose cosines are averaged, and the least length of a word chosen by that mean."""
 CHUNK = 4096
 
 

@@ -1,4 +1,4 @@
-"""The paper's tables, as one table.
+"""Reproduce the rows of the paper's tables as one Markdown table.
 
 Every row is trained with several seeds on one vision network, and measured.
 

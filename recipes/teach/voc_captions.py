@@ -31,10 +31,7 @@ NEAR, FAR = 0.35, 0.05
 
 
 class Names(NamedTuple):
-    """What a class is called: in German with its article, and many of it.
-
-    In Korean, and how it is counted.
-    """
+    """Names of a class: German singular with article, and plural; Korean, and its counter word."""
 
     german: str
     germans: str
